@@ -118,9 +118,9 @@ mirror() {
 	# shellcheck disable=SC2016
 	all=$(apt-get indextargets --no-release-info --format '$(SITE)' | sort -u)
 	if [ "$1" = main ]; then
-		grep -E '/debian/?$' <<<"$all" | sed 's,/$,,' | head -n 1
+		grep -E '/debian/?$' <<<"$all" | sed -n 's,/$,,;1p'
 	else
-		grep -E '[/-]security/?$' <<<"$all" | sed 's,/$,,' | head -n 1
+		grep -E '[/-]security/?$' <<<"$all" | sed -n 's,/$,,;1p'
 	fi
 }
 

@@ -81,7 +81,7 @@ FIXTURE_VARIANT(data)
 FIXTURE_VARIANT_ADD(data, 1_page)	{ .count = 1, };
 FIXTURE_VARIANT_ADD(data, 2_pages)	{ .count = 2, };
 FIXTURE_VARIANT_ADD(data, 33_pages)	{ .count = 33, };
-FIXTURE_VARIANT_ADD(data, 512_pages)	{ .count = 512, };
+FIXTURE_VARIANT_ADD(data, 96_pages)	{ .count = 96, };
 
 FIXTURE_SETUP(data)
 {

@@ -653,6 +653,14 @@ static const char *create_in_vmalloc(struct vif *vif)
 	return "all that wrong frame numbers would hit is in use";
 }
 
+static void destroy_all(struct vif *vif)
+{
+	while (vif->created) {
+		vif_name(vif, FIRST_HANDLE + --vif->created);
+		vif_destroy(vif);
+	}
+}
+
 FIXTURE_SETUP(netback)
 {
 	struct vif *vif = &self->vif;
@@ -679,8 +687,11 @@ FIXTURE_SETUP(netback)
 
 	if (variant->vmalloc) {
 		reason = create_in_vmalloc(vif);
-		if (reason)
+		if (reason) {
+			/* There is no teardown after this: leave nothing */
+			destroy_all(vif);
 			SKIP(return, "%s", reason);
+		}
 	} else {
 		vif_name(vif, FIRST_HANDLE + vif->created++);
 		ASSERT_EQ(0, vif_create(vif));
@@ -695,10 +706,7 @@ FIXTURE_TEARDOWN(netback)
 
 	if (vif->kptr_restrict)
 		write_file(KPTR_RESTRICT, (char[]) { vif->kptr_restrict, 0 });
-	while (vif->created) {
-		vif_name(vif, FIRST_HANDLE + --vif->created);
-		vif_destroy(vif);
-	}
+	destroy_all(vif);
 	close(vif->xs.fd);
 	close(vif->evtchn);
 	close(vif->gntalloc);
