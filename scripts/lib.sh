@@ -186,6 +186,15 @@ get_deb() {
 	rm -rf "$tmp"
 }
 
+# kernel_tree FILE: a checked-out kernel tree of the cache that has this file.
+kernel_tree() {
+	local d
+	for d in "$CACHE/trees/edit" "$CACHE/trees/lab" "$CACHE"/trees/*; do
+		[ -e "$d/$1" ] && { echo "$d"; return; }
+	done
+	return 1
+}
+
 # apply_series TREE PATCH...: put patches on a git tree, exactly (no fuzz, no
 # three-way merge); name the patch that does not apply.
 apply_series() {
