@@ -16,8 +16,8 @@ JOBS=${JOBS:-$(nproc)}
 export TOP CACHE LAB_DIR SERIES_DIR SERIES_NAME SERIES_MAIL CROSS JOBS
 export LC_ALL=C
 
-# Minimum free space in the cache's file system, in MB: a full run needs 9 GB.
-NEED_MB=${NEED_MB:-9000}
+# What a run from nothing takes in the cache's file system, in MB (seen: 3450).
+NEED_MB=${NEED_MB:-5000}
 
 die() {
 	printf '%s: %s\n' "${0##*/}" "$*" >&2
@@ -33,20 +33,38 @@ say() {
 # step TEXT CMD...: run a long command, its output in a log file; say what it
 # does and how long it took. On failure: the last lines of the log, and die.
 step() {
-	local what=$1 log start=$SECONDS rc=0
+	local what=$1 log start=$SECONDS rc
 	shift
 	mkdir -p "$CACHE/log"
 	log=$CACHE/log/$(tr -cs 'A-Za-z0-9.-' '-' <<<"$what" | cut -c1-60).log
 	say "$what ..."
-	"$@" >"$log" 2>&1 </dev/null || rc=$?
+	# A subshell, and not behind ||, so that set -e holds inside.
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	rc=$?
+	set -e
 	if [ "$rc" -ne 0 ]; then
-		tail -n 15 "$log" >&2
-		if ! free_space_ok 50; then
+		if ! free_space_ok 50 || grep 'No space left on device' "$log" >/dev/null; then
 			die "$what: no space left in $CACHE; free some ($NEED_MB MB are needed) and run it again"
 		fi
+		# What die() said there is all that there is to say.
+		if tail -n 1 "$log" | grep -E '^[a-z][a-z-]*: ' >/dev/null; then
+			tail -n 1 "$log" >&2
+			exit 1
+		fi
+		tail -n 15 "$log" >&2
 		die "$what failed (exit $rc); the whole output is in $log"
 	fi
 	say "$what: done in $((SECONDS - start)) s"
+}
+
+# Before anything is fetched or built.
+check_free_space() {
+	local need=$NEED_MB
+	# Later runs add a kernel and an initramfs.
+	[ ! -e "$CACHE/linux.git" ] || need=$((need < 1500 ? need : 1500))
+	free_space_ok "$need" ||
+		die "less than $need MB free for $CACHE: free some (a run from nothing needs $NEED_MB MB) or set XDG_CACHE_HOME"
 }
 
 # free_space_ok MB: whether the cache's file system has that much left.
@@ -164,7 +182,10 @@ private_apt() {
 	fi
 	if ! [ -e "$dir/fresh" ] || [ -n "$(find "$dir/fresh" -mmin +1440)" ]; then
 		say "reading the package lists of: $*"
-		if ! APT_CONFIG=$dir/apt.conf apt-get -qq -o APT::Update::Error-Mode=any update >"$dir/update.log" 2>&1; then
+		# On a full disk apt waits for ever.
+		free_space_ok 300 ||
+			die "no space left in $CACHE for package lists; free some ($NEED_MB MB are needed) and run it again"
+		if ! APT_CONFIG=$dir/apt.conf timeout 300 apt-get -qq -o APT::Update::Error-Mode=any update >"$dir/update.log" 2>&1; then
 			[ -e "$dir/fresh" ] ||
 				die "cannot reach the Debian archive of this machine ($(grep -m1 -oE 'Could not [^(]*|Unable to [^(]*|Temporary failure[^(]*' "$dir/update.log" || echo "see $dir/update.log")): connect the network and run it again"
 			say "package lists could not be renewed, going on with those of $(date -r "$dir/fresh" +%F)"
