@@ -10,7 +10,7 @@
 
 ktap_print_header
 network || { say "$why"; ktap_skip_all "$why"; exit "$KSFT_SKIP"; }
-ktap_set_plan 4
+ktap_set_plan 5
 free=$(xen_free_mb)
 check "guest starts" domu_start net "" 2 "net:$DOM0_IP:4"
 check "file from the guest through e1000e" upload net
@@ -18,4 +18,5 @@ check "file to the guest through e1000e" job net "net:$DOM0_IP:4"
 domu_gone net || say "$why"
 clean_up
 check "Xen has all memory back" no_leak "$free"
+check "no trouble with dom0's devices" no_trouble
 ktap_finished

@@ -82,7 +82,7 @@ if ! network; then
 	say "$why"
 	exit "$KSFT_FAIL"
 fi
-ktap_set_plan 14
+ktap_set_plan 15
 free=$(xen_free_mb)
 
 domu_create one "xvda=$nvme" 2 "disk:xvda,net:$DOM0_IP:2" || say "$why"
@@ -112,4 +112,5 @@ check "a guest's panic has its own message" \
 domu_gone next || say "$why"
 clean_up
 check "Xen has all memory back" no_leak "$free"
+check "no trouble with dom0's devices" no_trouble
 ktap_finished

@@ -32,13 +32,11 @@ ktap_print_header
 ktap_set_plan 2
 for program in test-resource test-xenstore; do
 	if ! command -v $program >/dev/null; then
-		say "$program is not in this Xen's packages"
-		ktap_test_skip "$program"
+		skip "$program" "not in this Xen's packages"
 	elif run $program; then
 		ktap_test_pass "$program"
 	elif [ $program = test-resource ] && no_pool; then
-		say "test-resource fills no p2m pool, so Xen on Arm gives its domain no RAM"
-		ktap_test_skip "$program"
+		skip "$program" "it fills no p2m pool, so Xen on Arm gives its domain no RAM"
 	else
 		say "$why"
 		ktap_test_fail "$program"
