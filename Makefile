@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One line a target; the work is in scripts/.
 
-.PHONY: help run check quick tree refresh clean
+.PHONY: help run check quick bench tree refresh clean
 help: ; @sed -n 's/^## //p' Makefile
 
 ## make run        the main job: build, boot the emulated board, run the suite
@@ -11,6 +11,8 @@ run: ; @scripts/run-lab
 check: ; @scripts/check
 ## make quick      the part of it that needs no kernel build
 quick: ; @scripts/quick
+## make bench      what DMA costs, in instructions, stock and series side by side
+bench: ; @scripts/bench
 ## make tree       a kernel tree with the series on it, to edit in
 tree: ; @scripts/tree
 ## make refresh    from that tree back to patches/ and the mirrored files

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What streaming DMA costs, in ticks of the system counter. Meant for an
+ * emulated machine that counts instructions (QEMU -icount shift=0: a nanosecond
+ * is an instruction), so there is no noise and nothing to average away but the
+ * counter's step. Prints lines of
+ *
+ *	bench NAME INSTRUCTIONS
+ *
+ * to the kernel log while it is loaded. No pass, no fail.
+ */
+#define pr_fmt(fmt) "bench " fmt
+
+#include <linux/dma-mapping.h>
+#include <linux/irqflags.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <asm/arch_timer.h>
+
+static char *device = "0000:00:03.0";
+module_param(device, charp, 0444);
+MODULE_PARM_DESC(device, "PCI device whose DMA is measured; bound to no driver");
+
+static unsigned int rounds = 2000;
+module_param(rounds, uint, 0444);
+MODULE_PARM_DESC(rounds, "how often each piece of work is done");
+
+struct work {
+	struct device *dev;
+	void *buf;
+	size_t len;
+	enum dma_data_direction dir;
+	struct scatterlist sg[64];
+	dma_addr_t dma;
+};
+
+static bool map_unmap(struct work *w)
+{
+	dma_addr_t dma = dma_map_single(w->dev, w->buf, w->len, w->dir);
+
+	if (dma_mapping_error(w->dev, dma))
+		return false;
+	dma_unmap_single(w->dev, dma, w->len, w->dir);
+	return true;
+}
+
+static bool map_unmap_sg(struct work *w)
+{
+	int n = w->len / SZ_4K;
+
+	if (dma_map_sg(w->dev, w->sg, n, w->dir) != n)
+		return false;
+	dma_unmap_sg(w->dev, w->sg, n, w->dir);
+	return true;
+}
+
+static bool sync_both(struct work *w)
+{
+	dma_sync_single_for_cpu(w->dev, w->dma, w->len, w->dir);
+	dma_sync_single_for_device(w->dev, w->dma, w->len, w->dir);
+	return true;
+}
+
+static void measure(const char *name, bool (*one)(struct work *),
+		    struct work *w)
+{
+	unsigned long flags;
+	u64 start, ticks = 0;
+	unsigned int i, j;
+	bool ok = true;
+
+	one(w);
+	for (i = 0; i < rounds / 50 && ok; i++) {
+		local_irq_save(flags);
+		start = __arch_counter_get_cntvct();
+		for (j = 0; j < 50; j++)
+			ok &= one(w);
+		ticks += __arch_counter_get_cntvct() - start;
+		local_irq_restore(flags);
+		cond_resched();
+	}
+	if (!ok) {
+		pr_info("%s failed\n", name);
+		return;
+	}
+	pr_info("%s %llu\n", name,
+		div64_u64(ticks * NSEC_PER_SEC,
+			  (u64)arch_timer_get_cntfrq() * i * 50));
+}
+
+static int __init xen_dma_bench_init(void)
+{
+	struct device *dev = bus_find_device_by_name(&pci_bus_type, NULL,
+						     device);
+	struct work *w = kzalloc(sizeof(*w), GFP_KERNEL);
+	int i, ret = -ENODEV;
+
+	if (!dev || !w)
+		goto out;
+	w->dev = dev;
+	w->dir = DMA_BIDIRECTIONAL;
+	ret = -ENOMEM;
+	w->buf = (void *)__get_free_pages(GFP_KERNEL | GFP_DMA,
+					  get_order(SZ_256K));
+	if (!w->buf)
+		goto out;
+	ret = dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64));
+	if (ret)
+		goto out_free;
+
+	w->len = SZ_4K;
+	measure("local_4K", map_unmap, w);
+	w->len = SZ_64K;
+	measure("local_64K", map_unmap, w);
+
+	/* Every other page, so that nothing merges. */
+	sg_init_table(w->sg, 32);
+	for (i = 0; i < 32; i++)
+		sg_set_page(&w->sg[i], virt_to_page(w->buf + 2 * i * SZ_4K),
+			    SZ_4K, 0);
+	w->len = SZ_64K;
+	measure("local_sg_64K", map_unmap_sg, w);
+
+	w->len = SZ_4K;
+	w->dma = dma_map_single(dev, w->buf, w->len, w->dir);
+	if (!dma_mapping_error(dev, w->dma)) {
+		measure("local_sync_4K", sync_both, w);
+		dma_unmap_single(dev, w->dma, w->len, w->dir);
+	}
+	ret = 0;
+out_free:
+	free_pages((unsigned long)w->buf, get_order(SZ_256K));
+out:
+	put_device(dev);
+	kfree(w);
+	return ret;
+}
+module_init(xen_dma_bench_init);
+
+static void __exit xen_dma_bench_exit(void)
+{
+}
+module_exit(xen_dma_bench_exit);
+
+MODULE_DESCRIPTION("What streaming DMA costs under Xen");
+MODULE_LICENSE("GPL");
