@@ -53,6 +53,7 @@
 #include <xen/features.h>
 #include <xen/grant_table.h>
 #include <xen/interface/grant_table.h>
+#include <xen/interface/memory.h>
 #include <xen/page.h>
 #include <xen/swiotlb-xen.h>
 #include <xen/xen.h>
@@ -729,6 +730,9 @@ static enum expect small_bounces(const struct tdev *t, size_t len,
 	if (t->coherent || dir == DMA_TO_DEVICE ||
 	    !IS_ENABLED(CONFIG_DMA_BOUNCE_UNALIGNED_KMALLOC))
 		return DIRECT;
+	/* It does not if there was no bounce pool yet when it started. */
+	if (IS_ALIGNED(kmalloc_size_roundup(1), dma_get_cache_alignment()))
+		return DIRECT;
 	if (len <= 8)
 		return BOUNCE;
 	return len < SZ_256 ? EITHER : DIRECT;
@@ -1010,6 +1014,45 @@ static void watcher(struct kunit *test)
 					       1, NULL, NULL, ctx->why,
 					       sizeof(ctx->why)));
 	dma_unmap_phys(ctx->t.dev, dma, SZ_8K, DMA_TO_DEVICE, 0);
+}
+
+/* What Xen is asked for has to be what the caches need. */
+static void watcher_flush_ops(struct kunit *test)
+{
+	static const struct {
+		unsigned int how;
+		bool device, cpu;
+	} op[] = {
+		{ GNTTAB_CACHE_CLEAN, true, false },
+		/* Throws away what the CPU wrote instead of writing it. */
+		{ GNTTAB_CACHE_INVAL, false, true },
+		{ GNTTAB_CACHE_CLEAN | GNTTAB_CACHE_INVAL, true, true },
+	};
+	const struct xen_dma_watch_range range = { SZ_1G, SZ_4K };
+	struct ctx *ctx = test->priv;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(op); i++) {
+		ctx->rec.nr = 1;
+		ctx->rec.ev[0] = (struct xen_dma_watch_event) {
+			.kind = XEN_DMA_WATCH_FLUSH,
+			.addr = range.start,
+			.len = range.len,
+			.how = op[i].how,
+		};
+		KUNIT_EXPECT_EQ(test, op[i].device,
+				xen_dma_watch_check(&ctx->rec,
+						    XEN_DMA_WATCH_WANT_DEVICE,
+						    &range, 1, NULL, NULL,
+						    ctx->why,
+						    sizeof(ctx->why)));
+		KUNIT_EXPECT_EQ(test, op[i].cpu,
+				xen_dma_watch_check(&ctx->rec,
+						    XEN_DMA_WATCH_WANT_CPU,
+						    &range, 1, NULL, NULL,
+						    ctx->why,
+						    sizeof(ctx->why)));
+	}
 }
 
 /*
@@ -1580,6 +1623,33 @@ static void mask_refused(struct kunit *test)
 	KUNIT_EXPECT_NE(test, 0, ret);
 }
 
+/*
+ * However many bits the device drives: where the bounce pool has no DMA
+ * address, nothing can bounce.
+ */
+static void mask_pool_out_of_reach(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_NO_POOL],
+	};
+	struct ctx *ctx = test->priv;
+	unsigned int bits;
+
+	make_device(test, &c);
+	if (!have_pool(ctx->t.dev))
+		kunit_skip(test, "no bounce pool");
+	for (bits = 32; bits <= 64; bits += 8) {
+		KUNIT_EXPECT_NE_MSG(test, 0,
+				    dma_set_mask(ctx->t.dev,
+						 DMA_BIT_MASK(bits)),
+				    "mask of %u bits accepted", bits);
+		KUNIT_EXPECT_NE_MSG(test, 0,
+				    dma_set_coherent_mask(ctx->t.dev,
+							  DMA_BIT_MASK(bits)),
+				    "coherent mask of %u bits accepted", bits);
+	}
+}
+
 /* Without any bounce pool a mask is good if the device can reach memory. */
 static void mask_without_pool(struct kunit *test)
 {
@@ -1596,6 +1666,38 @@ static void mask_without_pool(struct kunit *test)
 		kunit_skip(test, "none of the memory found lies in the window");
 	ret = dma_set_mask(ctx->t.dev, DMA_BIT_MASK(32));
 	KUNIT_EXPECT_EQ(test, 0, ret);
+}
+
+/*
+ * What must bounce has to fit a slot of the pool. Nothing has to when one
+ * window shows all of the machine's memory, whoever owns it, or when there is
+ * no pool.
+ */
+static void max_mapping_size(struct kunit *test)
+{
+	long nr_frames = HYPERVISOR_memory_op(XENMEM_maximum_ram_page, NULL);
+	struct ctx *ctx = test->priv;
+	struct tdev *t = &ctx->t;
+	dma_addr_t dma;
+	u64 want;
+
+	make_device(test, test->param_value);
+	KUNIT_ASSERT_GT(test, nr_frames, 0L);
+	if (have_pool(t->dev) &&
+	    !hand_dma(t, 0, (u64)nr_frames << XEN_PAGE_SHIFT, &want)) {
+		KUNIT_EXPECT_EQ(test, LEN_MAX, dma_max_mapping_size(t->dev));
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, SIZE_MAX, dma_max_mapping_size(t->dev));
+
+	/* Who believes it must be right. */
+	if (!hand_dma(t, ctx->block.phys, BLOCK_LEN, &want))
+		return;
+	dma = dma_map_phys(t->dev, ctx->block.phys, BLOCK_LEN, DMA_TO_DEVICE,
+			   0);
+	KUNIT_EXPECT_EQ(test, want, (u64)dma);
+	if (!dma_mapping_error(t->dev, dma))
+		dma_unmap_phys(t->dev, dma, BLOCK_LEN, DMA_TO_DEVICE, 0);
 }
 
 /*
@@ -2358,6 +2460,137 @@ static void grant_scattered_bounces(struct kunit *test)
 		kunit_skip(test, "no two neighbouring pages to map grants at");
 }
 
+/* What the device reaches, and Xen maintains, needs no bounce pool. */
+static void foreign_direct_without_pool(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_NONE],
+	};
+	struct ctx *ctx = test->priv;
+	struct grants *g;
+	unsigned int i;
+
+	make_device(test, &c);
+	if (have_pool(ctx->t.dev))
+		kunit_skip(test, "there is a bounce pool: boot with swiotlb=noforce");
+	if (!machine.xen_flushes)
+		kunit_skip(test, "Xen does not maintain caches");
+	g = make_grants(test, 1);
+	for (i = 0; i < NR_GRANTS; i++)
+		grant_xfer(test, g, i, 0, PAGE_SIZE, true);
+}
+
+/*
+ * Foreign frames that Xen refuses to maintain: the lookup says that two pages
+ * of ours are where the machine has no memory. Nobody touches the data.
+ */
+struct lost_frames {
+	unsigned long pfn, mfn;
+};
+
+static void end_lost_frames(void *data)
+{
+	const struct lost_frames *f = data;
+
+	set_phys_to_machine(f->pfn, INVALID_P2M_ENTRY);
+	set_phys_to_machine(f->pfn + 1, INVALID_P2M_ENTRY);
+}
+
+static struct lost_frames *make_lost_frames(struct kunit *test)
+{
+	struct gnttab_cache_flush flush = {
+		.length = XEN_PAGE_SIZE,
+		.op = GNTTAB_CACHE_CLEAN,
+	};
+	long nr_frames = HYPERVISOR_memory_op(XENMEM_maximum_ram_page, NULL);
+	struct ctx *ctx = test->priv;
+	struct lost_frames *f;
+
+	KUNIT_ASSERT_GT(test, nr_frames, 0L);
+	f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	f->pfn = page_to_xen_pfn(ctx->block.page);
+	/* Well beyond the last one, whether Xen counts it or not. */
+	f->mfn = nr_frames + 16;
+
+	flush.a.dev_bus_addr = (u64)f->mfn << XEN_PAGE_SHIFT;
+	if (!HYPERVISOR_grant_table_op(GNTTABOP_cache_flush, &flush, 1))
+		kunit_skip(test, "Xen maintains what is no memory");
+
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, end_lost_frames, f));
+	KUNIT_ASSERT_TRUE(test, set_phys_to_machine(f->pfn, f->mfn));
+	KUNIT_ASSERT_TRUE(test, set_phys_to_machine(f->pfn + 1, f->mfn + 1));
+	return f;
+}
+
+/* The device must not be given what may be stale in memory. */
+static void foreign_flush_refused_fails_map(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_NONE],
+	};
+	struct ctx *ctx = test->priv;
+	unsigned int d;
+
+	make_bouncing_device(test, &c);
+	make_lost_frames(test);
+	for (d = 0; d < ARRAY_SIZE(dirs); d++)
+		map_in_vain(test, ctx->block.phys, XEN_PAGE_SIZE, dirs[d].dir,
+			    0);
+}
+
+/* What Xen refuses to maintain, but nobody has cached, is no failure. */
+static void registers_flush_refused_maps(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_NONE],
+	};
+	struct ctx *ctx = test->priv;
+	dma_addr_t dma;
+
+	if (!machine.mmio)
+		kunit_skip(test, "no device with registers found");
+	make_bouncing_device(test, &c);
+	dma = dma_map_phys(ctx->t.dev, machine.mmio, XEN_PAGE_SIZE,
+			   DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_EQ(test, (u64)machine.mmio, (u64)dma);
+	if (!dma_mapping_error(ctx->t.dev, dma))
+		dma_unmap_phys(ctx->t.dev, dma, XEN_PAGE_SIZE, DMA_TO_DEVICE,
+			       0);
+}
+
+/* On unmap it is too late to fail; the rest of the buffer still counts. */
+static void foreign_flush_refused_unmap_goes_on(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_NONE],
+	};
+	struct xen_dma_watch_range target = { .len = 2 * XEN_PAGE_SIZE };
+	struct ctx *ctx = test->priv;
+	struct lost_frames *f;
+	dma_addr_t dma;
+
+	make_bouncing_device(test, &c);
+	if (!machine.watching)
+		kunit_skip(test, "needs the watcher");
+	f = make_lost_frames(test);
+	target.start = (u64)f->mfn << XEN_PAGE_SHIFT;
+	dma = dma_map_phys(ctx->t.dev, ctx->block.phys, target.len,
+			   DMA_FROM_DEVICE, DMA_ATTR_SKIP_CPU_SYNC);
+	KUNIT_ASSERT_EQ(test, target.start, (u64)dma);
+	watch(ctx);
+	dma_sync_single_for_cpu(ctx->t.dev, dma, target.len, DMA_FROM_DEVICE);
+	unwatch();
+	maintained(test, XEN_DMA_WATCH_WANT_CPU, &target, 1, NULL, NULL,
+		   "sync for CPU");
+	watch(ctx);
+	dma_unmap_phys(ctx->t.dev, dma, target.len, DMA_FROM_DEVICE, 0);
+	unwatch();
+	maintained(test, XEN_DMA_WATCH_WANT_CPU, &target, 1, NULL, NULL,
+		   "unmap");
+}
+
 /* A page to map grants at is a page like any other for dma_map_page(). */
 static void grant_page_debug(struct kunit *test)
 {
@@ -2388,6 +2621,7 @@ static void grant_page_debug(struct kunit *test)
 
 static struct kunit_case xen_dma_test_cases[] = {
 	KUNIT_CASE(watcher),
+	KUNIT_CASE(watcher_flush_ops),
 	KUNIT_CASE_PARAM(map_inside, map_gen_params),
 	KUNIT_CASE_PARAM(map_outside, map_gen_params),
 	KUNIT_CASE_PARAM(map_sg, map_gen_params),
@@ -2402,7 +2636,9 @@ static struct kunit_case xen_dma_test_cases[] = {
 	KUNIT_CASE_PARAM(alloc_pages_in_reach, alloc_gen_params),
 	KUNIT_CASE_PARAM(required_mask, map_gen_params),
 	KUNIT_CASE_PARAM(mask_refused, refused_gen_params),
+	KUNIT_CASE(mask_pool_out_of_reach),
 	KUNIT_CASE(mask_without_pool),
+	KUNIT_CASE_PARAM(max_mapping_size, map_gen_params),
 	KUNIT_CASE(mmio_map_translates),
 	KUNIT_CASE(mmio_unmap_touches_nothing),
 	KUNIT_CASE_PARAM(virt_to_gfn_frame, gfn_gen_params),
@@ -2414,6 +2650,10 @@ static struct kunit_case xen_dma_test_cases[] = {
 #endif
 	KUNIT_CASE_PARAM(grant_map, few_gen_params),
 	KUNIT_CASE_PARAM(grant_scattered_bounces, few_gen_params),
+	KUNIT_CASE(foreign_direct_without_pool),
+	KUNIT_CASE(foreign_flush_refused_fails_map),
+	KUNIT_CASE(registers_flush_refused_maps),
+	KUNIT_CASE(foreign_flush_refused_unmap_goes_on),
 	KUNIT_CASE(grant_page_debug),
 	{}
 };

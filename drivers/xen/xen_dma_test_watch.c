@@ -280,9 +280,9 @@ static bool watch_serves(const struct xen_dma_watch_event *ev,
 	case XEN_DMA_WATCH_FOR_CPU:
 		return want == XEN_DMA_WATCH_WANT_CPU;
 	case XEN_DMA_WATCH_FLUSH:
-		/* Either serves the device: INVAL alone is finding N4. */
-		return want == XEN_DMA_WATCH_WANT_DEVICE ||
-		       ev->how & GNTTAB_CACHE_INVAL;
+		/* INVAL alone throws away what the device is to get. */
+		return ev->how & (want == XEN_DMA_WATCH_WANT_DEVICE ?
+				  GNTTAB_CACHE_CLEAN : GNTTAB_CACHE_INVAL);
 	default:
 		return false;
 	}
