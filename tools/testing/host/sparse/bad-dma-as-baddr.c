@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* A DMA address where a machine address belongs. */
+#include <xen/bus-addr.h>
+
+bool find(dma_addr_t dma_addr, phys_addr_t *paddr);
+
+bool find(dma_addr_t dma_addr, phys_addr_t *paddr)
+{
+	return xen_baddr_to_local_paddr(dma_addr, paddr);
+}
