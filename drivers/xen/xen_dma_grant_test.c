@@ -1,0 +1,1409 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of grants in a direct-mapped Xen domain (dom0 on Arm): what
+ * becomes of them when Xen refuses something, and of the dma-bufs that gntdev
+ * makes of them. And of other domains' memory that privcmd maps: that needs a
+ * guest, which is only read from.
+ *
+ * The domain grants pages to itself. They are one block of its own memory, so
+ * the machine frame behind each grant is known without asking the code that
+ * is tested. Failures are made by probes that change what a function is asked
+ * for or what it returns, for the testing task only; on a kernel without the
+ * fixes they do no lasting harm.
+ *
+ * To run: modprobe xen_dma_grant_test, and read
+ * /sys/kernel/debug/kunit/xen_dma_grant_test/results, or let
+ * tools/testing/selftests/xen/grants.sh do both.
+ */
+
+#include <kunit/device.h>
+#include <kunit/resource.h>
+#include <kunit/test.h>
+
+#include <linux/delay.h>
+#include <linux/dma-buf.h>
+#include <linux/dma-direct.h>
+#include <linux/dma-map-ops.h>
+#include <linux/dma-mapping.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/ioport.h>
+#include <linux/kprobes.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/module.h>
+#include <linux/of.h>
+#include <linux/of_device.h>
+#include <linux/scatterlist.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/swiotlb.h>
+#include <linux/uaccess.h>
+
+#include <xen/balloon.h>
+#include <xen/grant_table.h>
+#include <xen/gntdev.h>
+#include <xen/interface/grant_table.h>
+#include <xen/interface/memory.h>
+#include <xen/mem-reservation.h>
+#include <xen/page.h>
+#include <xen/privcmd.h>
+#include <xen/swiotlb-xen.h>
+#include <xen/xen.h>
+
+#include <asm/xen/hypercall.h>
+
+#include "xen_dma_test_watch.h"
+
+/*
+ * Probes
+ */
+
+static unsigned long probe_arg(struct pt_regs *regs, unsigned int n)
+{
+#ifdef CONFIG_ARM
+	return regs->uregs[n];
+#else
+	return regs->regs[n];
+#endif
+}
+
+static void probe_set_arg(struct pt_regs *regs, unsigned int n,
+			  unsigned long val)
+{
+#ifdef CONFIG_ARM
+	regs->uregs[n] = val;
+#else
+	regs->regs[n] = val;
+#endif
+}
+
+/*
+ * Nothing is changed or counted but what the testing task does. Written by it
+ * alone, and read by handlers that run in it.
+ */
+static struct task_struct *probe_task;
+
+static bool probe_mine(void)
+{
+	return READ_ONCE(probe_task) == current && in_task();
+}
+
+static void probe_stop(void *kretprobe)
+{
+	WRITE_ONCE(probe_task, NULL);
+	unregister_kretprobe(kretprobe);
+}
+
+static void probe_start(struct kunit *test, struct kretprobe *rp)
+{
+	int ret;
+
+	/* What an earlier registration left in it is refused. */
+	rp->kp.addr = NULL;
+	rp->kp.flags = 0;
+	ret = register_kretprobe(rp);
+	if (ret)
+		kunit_skip(test, "no probe on %s: %d", rp->kp.symbol_name, ret);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, probe_stop, rp));
+	WRITE_ONCE(probe_task, current);
+}
+
+/*
+ * The devices of Xen's that user space uses. Tests run in a kernel thread,
+ * which has no /dev: opened by who has the suite run.
+ */
+static struct file *gntdev_file, *privcmd_file;
+
+static struct file *open_device(const char *path)
+{
+	struct file *file = filp_open(path, O_RDWR, 0);
+
+	if (IS_ERR(file)) {
+		pr_info("%s: %pe\n", path, file);
+		return NULL;
+	}
+	return file;
+}
+
+/*
+ * Pages that this domain grants to itself
+ */
+
+#define MAX_GRANTS	96
+
+struct grants {
+	struct page *block;
+	unsigned int order;
+	unsigned int step;		/* in pages of the block */
+	unsigned int nr;
+	grant_ref_t ref[MAX_GRANTS];
+};
+
+static void end_grants(void *data)
+{
+	struct grants *g = data;
+	unsigned int i, ms;
+
+	/* Others drop their mappings when they get to it. */
+	for (i = 0; i < g->nr; i++) {
+		for (ms = 0; ms < 5000; ms += 20) {
+			if (gnttab_try_end_foreign_access(g->ref[i]))
+				break;
+			msleep(20);
+		}
+		if (ms < 5000)
+			continue;
+		pr_err("grant %u is still mapped, its memory is lost\n",
+		       g->ref[i]);
+		return;
+	}
+	__free_pages(g->block, g->order);
+}
+
+static u64 grant_machine(const struct grants *g, unsigned int i)
+{
+	return page_to_phys(g->block) + (u64)i * g->step * PAGE_SIZE;
+}
+
+/* As the domain sees it that has granted the page. */
+static u8 *grant_owner(const struct grants *g, unsigned int i)
+{
+	return page_address(g->block + i * g->step);
+}
+
+/* Grant pages 0, @step, 2 * @step ... of a block. */
+static struct grants *make_grants(struct kunit *test, unsigned int nr,
+				  unsigned int step)
+{
+	struct grants *g;
+	int ret;
+
+	if (PAGE_SIZE != XEN_PAGE_SIZE)
+		kunit_skip(test, "needs pages of the size of Xen's");
+	if (!xen_initial_domain())
+		kunit_skip(test, "not dom0: own number not known");
+
+	g = kunit_kzalloc(test, sizeof(*g), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, g);
+	KUNIT_ASSERT_LE(test, nr, MAX_GRANTS);
+	g->step = step;
+	g->order = get_order(nr * step * PAGE_SIZE);
+	g->block = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN,
+			       g->order);
+	if (!g->block)
+		kunit_skip(test, "no contiguous memory");
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, end_grants, g));
+	while (g->nr < nr) {
+		unsigned long gfn = xen_page_to_gfn(g->block + g->nr * step);
+
+		ret = gnttab_grant_foreign_access(0, gfn, 0);
+		KUNIT_ASSERT_GE(test, ret, 0);
+		g->ref[g->nr++] = ret;
+	}
+	return g;
+}
+
+static int page_cmp(const void *a, const void *b)
+{
+	unsigned long x = page_to_pfn(*(struct page **)a);
+	unsigned long y = page_to_pfn(*(struct page **)b);
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
+/*
+ * Who asks next for @nr pages to map grants at gets neighbours, the lowest
+ * first: the list of free ones is last in, first out.
+ */
+static void sort_free_pages(struct kunit *test, unsigned int nr)
+{
+	struct page **pages;
+
+	pages = kunit_kcalloc(test, nr, sizeof(*pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	KUNIT_ASSERT_EQ(test, 0, xen_alloc_unpopulated_pages(nr, pages));
+	sort(pages, nr, sizeof(*pages), page_cmp, NULL);
+	xen_free_unpopulated_pages(nr, pages);
+}
+
+/*
+ * Unmaps that fail
+ */
+
+/* One page to map grants at, and the mappings that may still be there. */
+struct slot {
+	struct page *page;
+	grant_handle_t handle[2];
+};
+
+static int slot_unmap(struct slot *slot, grant_handle_t handle)
+{
+	struct gnttab_unmap_grant_ref op;
+	int ret;
+
+	gnttab_set_unmap_op(&op, (unsigned long)page_address(slot->page),
+			    GNTMAP_host_map, handle);
+	ret = gnttab_unmap_refs(&op, NULL, &slot->page, 1);
+	return ret ?: op.status;
+}
+
+static int slot_map(struct slot *slot, struct grants *g, unsigned int i)
+{
+	struct gnttab_map_grant_ref op;
+	int ret;
+
+	gnttab_set_map_op(&op, (unsigned long)page_address(slot->page),
+			  GNTMAP_host_map, g->ref[i], 0);
+	ret = gnttab_map_refs(&op, NULL, &slot->page, 1);
+	if (!ret && !op.status)
+		slot->handle[i] = op.handle;
+	return ret ?: op.status;
+}
+
+static void free_slot(void *data)
+{
+	struct slot *slot = data;
+	int i;
+
+	/* The newer mapping first: Xen refuses to remove the hidden one. */
+	for (i = ARRAY_SIZE(slot->handle) - 1; i >= 0; i--)
+		if (slot->handle[i] != INVALID_GRANT_HANDLE)
+			slot_unmap(slot, slot->handle[i]);
+	gnttab_free_pages(1, &slot->page);
+}
+
+static struct slot *make_slot(struct kunit *test)
+{
+	struct slot *slot;
+
+	slot = kunit_kzalloc(test, sizeof(*slot), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, slot);
+	slot->handle[0] = INVALID_GRANT_HANDLE;
+	slot->handle[1] = INVALID_GRANT_HANDLE;
+	KUNIT_ASSERT_EQ(test, 0, gnttab_alloc_pages(1, &slot->page));
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, free_slot, slot));
+	return slot;
+}
+
+static u64 slot_machine(const struct slot *slot)
+{
+	return (u64)pfn_to_bfn(page_to_xen_pfn(slot->page)) << XEN_PAGE_SHIFT;
+}
+
+/* What Xen has refused to unmap is still there, and still foreign. */
+static void failed_unmap_stays_foreign(struct kunit *test)
+{
+	struct grants *g = make_grants(test, 1, 1);
+	struct slot *slot = make_slot(test);
+	int status;
+
+	KUNIT_ASSERT_EQ(test, 0, slot_map(slot, g, 0));
+	KUNIT_ASSERT_EQ(test, grant_machine(g, 0), slot_machine(slot));
+
+	status = slot_unmap(slot, slot->handle[0] + 0x10000);
+	KUNIT_ASSERT_NE_MSG(test, 0, status, "Xen takes any handle");
+	strscpy(grant_owner(g, 0), "mapped", PAGE_SIZE);
+	KUNIT_ASSERT_STREQ_MSG(test, "mapped", page_address(slot->page),
+			       "Xen has unmapped it all the same");
+	KUNIT_EXPECT_EQ_MSG(test, grant_machine(g, 0), slot_machine(slot),
+			    "the frame is forgotten while it is mapped");
+
+	KUNIT_EXPECT_EQ(test, 0, slot_unmap(slot, slot->handle[0]));
+	slot->handle[0] = INVALID_GRANT_HANDLE;
+	KUNIT_EXPECT_EQ_MSG(test, (u64)page_to_phys(slot->page),
+			    slot_machine(slot),
+			    "the frame is kept while nothing is mapped");
+}
+
+/* Nor may it be in the way of what Xen then maps over it. */
+static void mapped_over_a_failed_unmap(struct kunit *test)
+{
+	struct grants *g = make_grants(test, 2, 2);
+	struct slot *slot = make_slot(test);
+
+	KUNIT_ASSERT_EQ(test, 0, slot_map(slot, g, 0));
+	KUNIT_ASSERT_NE(test, 0, slot_unmap(slot, slot->handle[0] + 0x10000));
+	KUNIT_ASSERT_EQ(test, 0, slot_map(slot, g, 1));
+	strscpy(grant_owner(g, 0), "old", PAGE_SIZE);
+	strscpy(grant_owner(g, 1), "new", PAGE_SIZE);
+	KUNIT_EXPECT_STREQ(test, "new", page_address(slot->page));
+	KUNIT_EXPECT_EQ(test, grant_machine(g, 1), slot_machine(slot));
+}
+
+/*
+ * The lookup of foreign frames
+ */
+
+/* Far from any memory. */
+#define P2M_PFN		(1UL << (BITS_PER_LONG - XEN_PAGE_SHIFT - 8))
+#define P2M_MFN		(P2M_PFN * 2)
+#define P2M_PAGES	4
+
+static const struct p2m_case {
+	const char *name;
+	int first;
+	unsigned int nr;
+} p2m_cases[] = {
+	{ "same", 0, P2M_PAGES },
+	{ "same_start", 0, 2 },
+	{ "same_end", 2, 2 },
+	{ "page_inside", 1, 1 },
+	{ "across_start", -2, 4 },
+	{ "across_end", 3, 4 },
+	{ "around", -1, 6 },
+	{ "before", -2, 2 },
+	{ "after", P2M_PAGES, 2 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(p2m, p2m_cases, name);
+
+static void p2m_forget(void *unused)
+{
+	unsigned int try;
+	int i;
+
+	/* As ranges, and then whatever a lookup still finds. */
+	__set_phys_to_machine_multi(P2M_PFN, INVALID_P2M_ENTRY, P2M_PAGES);
+	for (i = -4; i < P2M_PAGES + 4; i++)
+		for (try = 0; try < 4; try++)
+			if (__pfn_to_mfn(P2M_PFN + i) != INVALID_P2M_ENTRY)
+				set_phys_to_machine(P2M_PFN + i,
+						    INVALID_P2M_ENTRY);
+}
+
+static void p2m_expect(struct kunit *test, int i, unsigned long mfn)
+{
+	KUNIT_EXPECT_EQ_MSG(test, mfn, __pfn_to_mfn(P2M_PFN + i), "page %d", i);
+}
+
+/* Which of two ranges counts for a page must not depend on a tree's shape. */
+static void p2m_ranges_do_not_overlap(struct kunit *test)
+{
+	const struct p2m_case *c = test->param_value;
+	bool beside = c->first + (int)c->nr <= 0 || c->first >= P2M_PAGES;
+	bool same = !c->first && c->nr == P2M_PAGES, added;
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, p2m_forget, NULL));
+	KUNIT_ASSERT_TRUE(test, __set_phys_to_machine_multi(P2M_PFN, P2M_MFN,
+							    P2M_PAGES));
+	added = __set_phys_to_machine_multi(P2M_PFN + c->first,
+					    P2M_MFN + 0x1000 + c->first, c->nr);
+	/* The same pages again, that is mapping over what was there. */
+	if (!same)
+		KUNIT_EXPECT_EQ_MSG(test, beside, added, "range added");
+	for (i = 0; i < P2M_PAGES; i++)
+		p2m_expect(test, i, P2M_MFN + i + (same && added ? 0x1000 : 0));
+	for (i = c->first; beside && i < c->first + (int)c->nr; i++)
+		p2m_expect(test, i, P2M_MFN + 0x1000 + i);
+	if (added && !same)
+		__set_phys_to_machine_multi(P2M_PFN + c->first,
+					    INVALID_P2M_ENTRY, c->nr);
+}
+
+/* To take away one page of a range is no reason to lose the others. */
+static void p2m_range_loses_no_more_pages(struct kunit *test)
+{
+	int i;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, p2m_forget, NULL));
+	KUNIT_ASSERT_TRUE(test, __set_phys_to_machine_multi(P2M_PFN, P2M_MFN,
+							    P2M_PAGES));
+	set_phys_to_machine(P2M_PFN + 1, INVALID_P2M_ENTRY);
+	for (i = 0; i < P2M_PAGES; i++)
+		if (i != 1)
+			p2m_expect(test, i, P2M_MFN + i);
+
+	KUNIT_EXPECT_TRUE(test,
+			  __set_phys_to_machine_multi(P2M_PFN,
+						      INVALID_P2M_ENTRY,
+						      P2M_PAGES));
+	p2m_expect(test, 0, INVALID_P2M_ENTRY);
+	p2m_expect(test, P2M_PAGES - 1, INVALID_P2M_ENTRY);
+}
+
+/*
+ * Devices
+ */
+
+/* A device that sees @size bytes from @cpu on at @dma; 0: all as it is. */
+static struct device *make_device(struct kunit *test, const char *name,
+				  bool coherent, u64 cpu, u64 dma, u64 size)
+{
+	struct bus_dma_region *map;
+	struct device *dev;
+
+	dev = kunit_device_register(test, name);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, dev);
+	if (is_swiotlb_force_bounce(dev))
+		kunit_skip(test, "booted with swiotlb=force");
+	if (size) {
+		/* The driver core frees it together with the device. */
+		map = kcalloc(2, sizeof(*map), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, map);
+		map[0].cpu_start = cpu;
+		map[0].dma_start = dma;
+		map[0].size = size;
+		dev->dma_range_map = map;
+		dev->bus_dma_limit = dma + size - 1;
+	}
+	dev->coherent_dma_mask = ~0ULL;
+	KUNIT_ASSERT_EQ(test, 0, of_dma_configure_id(dev, of_root, true, NULL));
+#ifdef CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE
+	dev_assign_dma_coherent(dev, coherent);
+#endif
+	KUNIT_ASSERT_EQ(test, 0,
+			dma_set_mask_and_coherent(dev, DMA_BIT_MASK(64)));
+	return dev;
+}
+
+/*
+ * dma-bufs made of grants
+ */
+
+#define POOL_DMA	0x50000000ULL
+
+struct import {
+	struct device *dev;
+	struct dma_buf *buf;
+	struct dma_buf_attachment *attach;
+	struct sg_table *sgt;
+};
+
+static void import_end(void *data)
+{
+	struct import *im = data;
+
+	if (!IS_ERR_OR_NULL(im->attach))
+		dma_buf_detach(im->buf, im->attach);
+	dma_buf_put(im->buf);
+	flush_delayed_fput();
+}
+
+/* Have gntdev make a dma-buf of the grants, as user space would. */
+static struct dma_buf *gntdev_export(struct kunit *test, struct grants *g)
+{
+	struct ioctl_gntdev_dmabuf_exp_from_refs op = { .count = g->nr };
+	const size_t head = offsetof(typeof(op), refs);
+	void __user *arg;
+	struct dma_buf *buf;
+	unsigned long addr;
+	struct file *file = gntdev_file;
+	long ret;
+
+	if (!file)
+		kunit_skip(test, "no /dev/xen/gntdev");
+	addr = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	arg = (void __user *)addr;
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arg, &op, head));
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arg + head, g->ref,
+					      g->nr * sizeof(g->ref[0])));
+	sort_free_pages(test, g->nr);
+	ret = file->f_op->unlocked_ioctl(file,
+					 IOCTL_GNTDEV_DMABUF_EXP_FROM_REFS,
+					 addr);
+	KUNIT_ASSERT_EQ(test, 0, ret);
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(&op, arg, head));
+	buf = dma_buf_get(op.fd);
+	close_fd(op.fd);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, buf);
+	return buf;
+}
+
+static struct import *make_import(struct kunit *test, struct grants *g,
+				  struct device *dev)
+{
+	struct import *im;
+
+	im = kunit_kzalloc(test, sizeof(*im), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, im);
+	im->dev = dev;
+	im->buf = gntdev_export(test, g);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, import_end, im));
+	im->attach = dma_buf_attach(im->buf, dev);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, im->attach);
+	return im;
+}
+
+static void import_map(struct kunit *test, struct import *im,
+		       enum dma_data_direction dir)
+{
+	im->sgt = dma_buf_map_attachment_unlocked(im->attach, dir);
+	if (IS_ERR(im->sgt))
+		KUNIT_FAIL_AND_ABORT(test, "cannot be mapped: %pe", im->sgt);
+}
+
+static const struct entries_case {
+	const char *name;
+	unsigned int nr;
+	unsigned int step;
+	u64 offset;
+} entries_cases[] = {
+	{ "contiguous", 4, 1 },
+	{ "scattered", 4, 2 },
+	{ "scattered_offset", 4, 2, 0x1000000000ULL },
+	/* More than what can bounce as one piece. */
+	{ "scattered_320_KB", 80, 2 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(entries, entries_cases, name);
+
+/* A device that reaches all of a buffer works on it, not on a copy. */
+static void gntdev_dmabuf_entries(struct kunit *test)
+{
+	const struct entries_case *c = test->param_value;
+	struct grants *g = make_grants(test, c->nr, c->step);
+	struct sg_dma_page_iter iter;
+	struct device *dev;
+	struct import *im;
+	unsigned int i = 0, wrong = 0;
+
+	dev = make_device(test, "dma", true, 0, c->offset, c->offset);
+	im = make_import(test, g, dev);
+	import_map(test, im, DMA_BIDIRECTIONAL);
+	for_each_sgtable_dma_page(im->sgt, &iter, 0) {
+		u64 dma = sg_page_iter_dma_address(&iter);
+
+		if (i < g->nr && dma != grant_machine(g, i) + c->offset &&
+		    !wrong++)
+			KUNIT_FAIL(test,
+				   "page %u: DMA address 0x%llx, expected 0x%llx",
+				   i, dma, grant_machine(g, i) + c->offset);
+		i++;
+	}
+	KUNIT_EXPECT_EQ(test, g->nr, i);
+	dma_buf_unmap_attachment_unlocked(im->attach, im->sgt,
+					  DMA_BIDIRECTIONAL);
+}
+
+/* Where the device finds page @n, if that is in the bounce pool. */
+static u8 *device_page(struct import *im, unsigned int n)
+{
+	const struct io_tlb_pool *pool = &im->dev->dma_io_tlb_mem->defpool;
+	struct sg_dma_page_iter iter;
+
+	for_each_sgtable_dma_page(im->sgt, &iter, n) {
+		u64 dma = sg_page_iter_dma_address(&iter);
+
+		if (dma < POOL_DMA ||
+		    dma - POOL_DMA > pool->end - pool->start - PAGE_SIZE)
+			return NULL;
+		return phys_to_virt(pool->start + (dma - POOL_DMA));
+	}
+	return NULL;
+}
+
+static void owner_writes(struct grants *g, u8 byte)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nr; i++)
+		memset(grant_owner(g, i), byte + i, PAGE_SIZE);
+}
+
+static void owner_expect(struct kunit *test, struct grants *g, u8 byte,
+			 const char *when)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nr; i++)
+		if (memchr_inv(grant_owner(g, i), byte + i, PAGE_SIZE))
+			break;
+	if (i < g->nr)
+		KUNIT_FAIL(test, "%s, the guest sees 0x%02x in page %u, not 0x%02x",
+			   when, *grant_owner(g, i), i, byte + i);
+}
+
+static void device_writes(struct kunit *test, struct grants *g,
+			  struct import *im, u8 byte)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nr; i++) {
+		u8 *p = device_page(im, i);
+
+		KUNIT_ASSERT_NOT_NULL_MSG(test, p, "page %u is not bounced", i);
+		memset(p, byte + i, PAGE_SIZE);
+	}
+}
+
+static void device_expect(struct kunit *test, struct grants *g,
+			  struct import *im, u8 byte, const char *when)
+{
+	unsigned int i;
+
+	for (i = 0; i < g->nr; i++) {
+		u8 *p = device_page(im, i);
+
+		KUNIT_ASSERT_NOT_NULL_MSG(test, p, "page %u is not bounced", i);
+		if (!memchr_inv(p, byte + i, PAGE_SIZE))
+			continue;
+		KUNIT_FAIL(test, "%s, the device sees 0x%02x in page %u, not 0x%02x",
+			   when, *p, i, byte + i);
+		return;
+	}
+}
+
+static const struct dir_case {
+	const char *name;
+	enum dma_data_direction dir;
+} dir_cases[] = {
+	{ "to_device", DMA_TO_DEVICE },
+	{ "from_device", DMA_FROM_DEVICE },
+	{ "both_ways", DMA_BIDIRECTIONAL },
+};
+
+KUNIT_ARRAY_PARAM_DESC(dir, dir_cases, name);
+
+/*
+ * The device reaches nothing but the bounce pool: each hand-over of the buffer
+ * has to copy it. The device is coherent, so that the pool's pages look the
+ * same to it and to this test.
+ */
+static void gntdev_dmabuf_bounced(struct kunit *test)
+{
+	enum dma_data_direction dir =
+		((const struct dir_case *)test->param_value)->dir;
+	struct grants *g = make_grants(test, 4, 2);
+	const struct io_tlb_pool *pool;
+	struct device *dev;
+	struct import *im;
+
+	dev = make_device(test, "any", true, 0, 0, 0);
+	pool = &dev->dma_io_tlb_mem->defpool;
+	if (!dev->dma_io_tlb_mem->nslabs)
+		kunit_skip(test, "no bounce pool");
+	dev = make_device(test, "dma", true, pool->start, POOL_DMA,
+			  pool->end - pool->start);
+	im = make_import(test, g, dev);
+
+	owner_writes(g, 0x10);
+	import_map(test, im, dir);
+	if (dir != DMA_FROM_DEVICE)
+		device_expect(test, g, im, 0x10, "mapped");
+	if (dir != DMA_TO_DEVICE)
+		device_writes(test, g, im, 0x20);
+	dma_buf_unmap_attachment_unlocked(im->attach, im->sgt, dir);
+	if (dir != DMA_TO_DEVICE)
+		owner_expect(test, g, 0x20, "unmapped");
+
+	/* Once more: the exporter keeps the mapping. */
+	owner_writes(g, 0x30);
+	import_map(test, im, dir);
+	if (dir != DMA_FROM_DEVICE)
+		device_expect(test, g, im, 0x30, "mapped again");
+	if (dir != DMA_TO_DEVICE)
+		device_writes(test, g, im, 0x40);
+	dma_buf_unmap_attachment_unlocked(im->attach, im->sgt, dir);
+	dma_buf_detach(im->buf, im->attach);
+	im->attach = NULL;
+	owner_expect(test, g, dir == DMA_TO_DEVICE ? 0x30 : 0x40, "detached");
+}
+
+struct machine_pages {
+	struct grants *g;
+	u64 paddr[MAX_GRANTS];
+};
+
+static u64 to_machine(void *arg, u64 paddr)
+{
+	struct machine_pages *mp = arg;
+	unsigned int i;
+
+	for (i = 0; i < mp->g->nr; i++)
+		if (paddr == mp->paddr[i])
+			return grant_machine(mp->g, i);
+	return paddr;
+}
+
+/* A device that looks past the caches: each hand-over maintains them. */
+static void gntdev_dmabuf_maintained(struct kunit *test)
+{
+	struct grants *g = make_grants(test, 4, 2);
+	struct xen_dma_watch_range range[4];
+	struct xen_dma_watch_record *rec;
+	struct machine_pages *mp;
+	struct sg_page_iter iter;
+	unsigned int i = 0, round;
+	struct import *im;
+	char why[160];
+
+	if (!IS_ENABLED(CONFIG_ARCH_HAS_SYNC_DMA_FOR_DEVICE))
+		kunit_skip(test, "every device is coherent here");
+	if (IS_ENABLED(CONFIG_DMABUF_DEBUG))
+		kunit_skip(test, "CONFIG_DMABUF_DEBUG hides the pages");
+	rec = kunit_kzalloc(test, sizeof(*rec), GFP_KERNEL);
+	mp = kunit_kzalloc(test, sizeof(*mp), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, rec);
+	KUNIT_ASSERT_NOT_NULL(test, mp);
+	mp->g = g;
+	for (i = 0; i < g->nr; i++) {
+		range[i].start = grant_machine(g, i);
+		range[i].len = PAGE_SIZE;
+	}
+	im = make_import(test, g, make_device(test, "dma", false, 0, 0, 0));
+
+	if (xen_dma_watch_get())
+		kunit_skip(test, "nowhere to watch");
+	for (round = 0; round < 2; round++) {
+		xen_dma_watch_begin(im->dev, rec);
+		im->sgt = dma_buf_map_attachment_unlocked(im->attach,
+							  DMA_BIDIRECTIONAL);
+		xen_dma_watch_end();
+		if (IS_ERR(im->sgt)) {
+			KUNIT_FAIL(test, "cannot be mapped: %pe", im->sgt);
+			break;
+		}
+		i = 0;
+		for_each_sgtable_page(im->sgt, &iter, 0)
+			mp->paddr[i++] = page_to_phys(sg_page_iter_page(&iter));
+		if (!xen_dma_watch_check(rec, XEN_DMA_WATCH_WANT_DEVICE, range,
+					 g->nr, to_machine, mp, why,
+					 sizeof(why)))
+			KUNIT_FAIL(test, "map %u: %s", round, why);
+
+		xen_dma_watch_begin(im->dev, rec);
+		dma_buf_unmap_attachment_unlocked(im->attach, im->sgt,
+						  DMA_BIDIRECTIONAL);
+		xen_dma_watch_end();
+		if (!xen_dma_watch_check(rec, XEN_DMA_WATCH_WANT_CPU, range,
+					 g->nr, to_machine, mp, why,
+					 sizeof(why)))
+			KUNIT_FAIL(test, "unmap %u: %s", round, why);
+	}
+	xen_dma_watch_put();
+}
+
+/*
+ * Buffers for grants, when Xen does only part of what it is asked for
+ */
+
+#define BUF_PAGES	8
+
+static struct {
+	unsigned int decrease;		/* so many pages, and no more */
+	unsigned int increase;		/* says Xen */
+	unsigned int populated;
+	xen_pfn_t frame[BUF_PAGES];	/* of those */
+	void *vaddr;			/* is it given back? */
+	bool freed;
+} xenmem;
+
+static int decrease_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	if (probe_mine() && probe_arg(regs, 0) > xenmem.decrease)
+		probe_set_arg(regs, 0, xenmem.decrease);
+	return 1;
+}
+
+static int increase_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	const xen_pfn_t *frames = (void *)probe_arg(regs, 1);
+	unsigned int i, nr = probe_arg(regs, 0);
+
+	if (!probe_mine())
+		return 1;
+	for (i = 0; i < nr; i++)
+		if (xenmem.populated < BUF_PAGES)
+			xenmem.frame[xenmem.populated++] = frames[i];
+	return 0;
+}
+
+static int increase_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	/* The pages are all there: whoever gets them does no harm. */
+	if (regs_return_value(regs) > xenmem.increase)
+		regs_set_return_value(regs, xenmem.increase);
+	return 0;
+}
+
+static int free_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	if (probe_mine() && probe_arg(regs, 2) == (unsigned long)xenmem.vaddr)
+		xenmem.freed = true;
+	return 1;
+}
+
+static struct kretprobe decrease_probe = {
+	.kp.symbol_name = "xenmem_reservation_decrease",
+	.entry_handler = decrease_entry,
+};
+
+static struct kretprobe increase_probe = {
+	.kp.symbol_name = "xenmem_reservation_increase",
+	.entry_handler = increase_entry,
+	.handler = increase_return,
+};
+
+static struct kretprobe free_probe = {
+	.kp.symbol_name = "dma_free_attrs",
+	.entry_handler = free_entry,
+};
+
+static struct gnttab_dma_alloc_args *make_dma_args(struct kunit *test)
+{
+	struct gnttab_dma_alloc_args *args;
+
+	if (PAGE_SIZE != XEN_PAGE_SIZE)
+		kunit_skip(test, "needs pages of the size of Xen's");
+	args = kunit_kzalloc(test, sizeof(*args), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, args);
+	args->dev = make_device(test, "dma", true, 0, 0, 0);
+	args->coherent = true;
+	args->nr_pages = BUF_PAGES;
+	args->pages = kunit_kcalloc(test, BUF_PAGES, sizeof(*args->pages),
+				    GFP_KERNEL);
+	args->frames = kunit_kcalloc(test, BUF_PAGES, sizeof(*args->frames),
+				     GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, args->pages);
+	KUNIT_ASSERT_NOT_NULL(test, args->frames);
+	memset(&xenmem, 0, sizeof(xenmem));
+	xenmem.decrease = BUF_PAGES;
+	xenmem.increase = BUF_PAGES;
+	return args;
+}
+
+static const struct part_case {
+	const char *name;
+	unsigned int nr;
+} part_cases[] = {
+	{ "none", 0 },
+	{ "some", 3 },
+	{ "all_but_one", BUF_PAGES - 1 },
+};
+
+KUNIT_ARRAY_PARAM_DESC(part, part_cases, name);
+
+/* Xen does not take all pages of a buffer: those it took get memory again. */
+static void gnttab_dma_partly_taken(struct kunit *test)
+{
+	unsigned int nr = ((const struct part_case *)test->param_value)->nr, i;
+	struct gnttab_dma_alloc_args *args = make_dma_args(test);
+
+	xenmem.decrease = nr;
+	probe_start(test, &decrease_probe);
+	probe_start(test, &increase_probe);
+	KUNIT_ASSERT_NE(test, 0, gnttab_dma_alloc_pages(args));
+	KUNIT_EXPECT_EQ_MSG(test, nr, xenmem.populated,
+			    "pages populated, of %u that were taken", nr);
+	for (i = 0; i < min(nr, xenmem.populated); i++)
+		KUNIT_EXPECT_EQ(test, (u64)page_to_xen_pfn(args->pages[i]),
+				(u64)xenmem.frame[i]);
+}
+
+/* A page without memory behind it must not get to the page allocator. */
+static void gnttab_dma_partly_populated(struct kunit *test)
+{
+	unsigned int nr = ((const struct part_case *)test->param_value)->nr;
+	struct gnttab_dma_alloc_args *args = make_dma_args(test);
+
+	KUNIT_ASSERT_EQ(test, 0, gnttab_dma_alloc_pages(args));
+	xenmem.vaddr = args->vaddr;
+	xenmem.increase = nr;
+	probe_start(test, &increase_probe);
+	probe_start(test, &free_probe);
+	KUNIT_EXPECT_NE(test, 0, gnttab_dma_free_pages(args));
+	KUNIT_EXPECT_FALSE_MSG(test, xenmem.freed,
+			       "the buffer is freed, with memory for %u of %u pages",
+			       nr, BUF_PAGES);
+	/* In truth it has all of it. */
+	if (!xenmem.freed)
+		dma_free_coherent(args->dev, BUF_PAGES * PAGE_SIZE, args->vaddr,
+				  args->dev_bus_addr);
+}
+
+/*
+ * Pages to map grants at, when there is no address space left for them
+ */
+
+#define CHUNK		64
+#define MAX_FREE	(32 * PAGES_PER_SECTION)
+
+static struct {
+	struct page **pages;
+	unsigned int nr;
+	unsigned int refused;
+} space;
+
+static int allocate_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	if (!probe_mine())
+		return 1;
+	/* So much that there is no such stretch. */
+	if (sizeof(resource_size_t) == sizeof(long)) {
+		probe_set_arg(regs, 2, ULONG_MAX / 2);
+	} else {
+		probe_set_arg(regs, 2, ULONG_MAX);
+		probe_set_arg(regs, 3, LONG_MAX);
+	}
+	space.refused++;
+	return 1;
+}
+
+static struct kretprobe allocate_probe = {
+	.kp.symbol_name = "allocate_resource",
+	.entry_handler = allocate_entry,
+};
+
+static void free_space_pages(void *unused)
+{
+	gnttab_free_pages(space.nr, space.pages);
+	kvfree(space.pages);
+	space.pages = NULL;
+}
+
+static void unpopulated_without_space(struct kunit *test)
+{
+	struct grants *g = make_grants(test, 1, 1);
+	struct gnttab_unmap_grant_ref unmap;
+	struct gnttab_map_grant_ref map;
+	struct page *page;
+	int ret = 0;
+
+	space.nr = 0;
+	space.refused = 0;
+	space.pages = kvcalloc(MAX_FREE, sizeof(*space.pages), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, space.pages);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, free_space_pages,
+						  NULL));
+	probe_start(test, &allocate_probe);
+	while (!space.refused && space.nr + CHUNK <= MAX_FREE) {
+		ret = gnttab_alloc_pages(CHUNK, space.pages + space.nr);
+		if (ret)
+			break;
+		space.nr += CHUNK;
+	}
+	if (!space.refused)
+		kunit_skip(test, "address space does not come to an end");
+	KUNIT_ASSERT_EQ_MSG(test, 0, ret,
+			    "no page to map a grant at after %u of them",
+			    space.nr);
+
+	page = space.pages[space.nr - 1];
+	gnttab_set_map_op(&map, (unsigned long)page_address(page),
+			  GNTMAP_host_map, g->ref[0], 0);
+	KUNIT_ASSERT_EQ(test, 0, gnttab_map_refs(&map, NULL, &page, 1));
+	KUNIT_ASSERT_EQ(test, GNTST_okay, map.status);
+	strscpy(grant_owner(g, 0), "mapped", PAGE_SIZE);
+	KUNIT_EXPECT_STREQ(test, "mapped", page_address(page));
+	gnttab_set_unmap_op(&unmap, (unsigned long)page_address(page),
+			    GNTMAP_host_map, map.handle);
+	KUNIT_EXPECT_EQ(test, 0, gnttab_unmap_refs(&unmap, NULL, &page, 1));
+	KUNIT_EXPECT_EQ(test, GNTST_okay, unmap.status);
+}
+
+/*
+ * Another domain's frames, mapped through privcmd
+ */
+
+#define MAX_FRAMES	1024
+/* Frame of the first RAM of a guest on Arm, and one where there is none. */
+#define GUEST_RAM	0x40000ULL
+#define NO_RAM		0x10000000000ULL
+
+struct foreign {
+	struct file *file;
+	unsigned long args;		/* user memory: the arrays come first */
+	domid_t dom;
+	xen_pfn_t gfn[MAX_FRAMES];
+	int err[MAX_FRAMES];
+	unsigned int nr;
+};
+
+static struct {
+	unsigned int maps, unmaps;
+	bool refuse;			/* to map, as a whole */
+} hypercalls;
+
+static int memory_op_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	if (!probe_mine())
+		return 1;
+	if (probe_arg(regs, 0) == XENMEM_add_to_physmap_range) {
+		hypercalls.maps++;
+		/* There is no such operation, says Xen. */
+		if (hypercalls.refuse)
+			probe_set_arg(regs, 0, 0x3f);
+	}
+	if (probe_arg(regs, 0) == XENMEM_remove_from_physmap)
+		hypercalls.unmaps++;
+	return 1;
+}
+
+static int multicall_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	if (probe_mine())
+		hypercalls.unmaps++;
+	return 1;
+}
+
+static struct kretprobe memory_op_probe = {
+	.kp.symbol_name = "HYPERVISOR_memory_op",
+	.entry_handler = memory_op_entry,
+};
+
+static struct kretprobe multicall_probe = {
+	.kp.symbol_name = "HYPERVISOR_multicall",
+	.entry_handler = multicall_entry,
+};
+
+static unsigned long user_map(struct kunit *test, struct file *file, size_t len)
+{
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, file, 0, len, PROT_READ | PROT_WRITE,
+			     file ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS,
+			     0);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	return addr;
+}
+
+/* Map frames of @dom at @addr: what the ioctl returns, and f->err. */
+static long foreign_map(struct kunit *test, struct foreign *f, domid_t dom,
+			unsigned long addr, unsigned int first, unsigned int nr)
+{
+	xen_pfn_t __user *arr = (void __user *)f->args;
+	int __user *err = (void __user *)(arr + MAX_FRAMES);
+	struct privcmd_mmapbatch_v2 op = {
+		.num = nr,
+		.dom = dom,
+		.addr = addr,
+		.arr = arr,
+		.err = err,
+	};
+	void __user *arg = err + MAX_FRAMES;
+	long ret;
+
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arr, f->gfn + first,
+					      nr * sizeof(f->gfn[0])));
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arg, &op, sizeof(op)));
+	ret = f->file->f_op->unlocked_ioctl(f->file,
+					    IOCTL_PRIVCMD_MMAPBATCH_V2,
+					    (unsigned long)arg);
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(f->err + first, err,
+						nr * sizeof(f->err[0])));
+	return ret;
+}
+
+/* The same with the older ioctl, which puts errors into the frames. */
+static long foreign_map_v1(struct kunit *test, struct foreign *f,
+			   unsigned long addr, xen_pfn_t *result)
+{
+	xen_pfn_t __user *arr = (void __user *)f->args;
+	struct privcmd_mmapbatch op = {
+		.num = f->nr,
+		.dom = f->dom,
+		.addr = addr,
+		.arr = arr,
+	};
+	void __user *arg = arr + MAX_FRAMES;
+	long ret;
+
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arr, f->gfn,
+					      f->nr * sizeof(f->gfn[0])));
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arg, &op, sizeof(op)));
+	ret = f->file->f_op->unlocked_ioctl(f->file, IOCTL_PRIVCMD_MMAPBATCH,
+					    (unsigned long)arg);
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(result, arr,
+						f->nr * sizeof(*result)));
+	return ret;
+}
+
+static struct foreign *make_foreign(struct kunit *test)
+{
+	struct foreign *f;
+	unsigned long addr;
+	unsigned int i;
+
+	if (PAGE_SIZE != XEN_PAGE_SIZE)
+		kunit_skip(test, "needs pages of the size of Xen's");
+	if (!xen_initial_domain())
+		kunit_skip(test, "not dom0");
+	f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	f->file = privcmd_file;
+	if (!f->file)
+		kunit_skip(test, "no /dev/xen/privcmd");
+	f->args = user_map(test, NULL, SZ_16K);
+
+	f->nr = MAX_FRAMES;
+	for (i = 0; i < f->nr; i++)
+		f->gfn[i] = GUEST_RAM + i;
+	for (f->dom = 1; f->dom < 8; f->dom++) {
+		long ret;
+
+		addr = user_map(test, f->file, PAGE_SIZE);
+		ret = foreign_map(test, f, f->dom, addr, f->nr - 1, 1);
+		vm_munmap(addr, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, 0, ret);
+		if (!f->err[f->nr - 1])
+			return f;
+	}
+	kunit_skip(test, "no guest (domain 1 to 7) with 4 MB of RAM");
+	return NULL;
+}
+
+/* A thousand frames are not a thousand times the work of one. */
+static void privcmd_few_hypercalls(struct kunit *test)
+{
+	struct foreign *f = make_foreign(test);
+	size_t size = f->nr * PAGE_SIZE;
+	unsigned long addr;
+	unsigned int i;
+
+	addr = user_map(test, f->file, size);
+	memset(&hypercalls, 0, sizeof(hypercalls));
+	probe_start(test, &memory_op_probe);
+	probe_start(test, &multicall_probe);
+	KUNIT_EXPECT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, f->nr));
+	KUNIT_EXPECT_LE_MSG(test, hypercalls.maps, 4,
+			    "hypercalls to map %u frames", f->nr);
+	KUNIT_EXPECT_GE(test, hypercalls.maps, 1);
+	for (i = 0; i < f->nr && !f->err[i]; i++)
+		;
+	KUNIT_EXPECT_EQ_MSG(test, f->nr, i, "frames mapped");
+
+	memset(&hypercalls, 0, sizeof(hypercalls));
+	vm_munmap(addr, size);
+	KUNIT_EXPECT_LE_MSG(test, hypercalls.unmaps, 32,
+			    "hypercalls to unmap %u frames", f->nr);
+	KUNIT_EXPECT_GE(test, hypercalls.unmaps, 1);
+}
+
+/*
+ * Each frame's error, and what is mapped, must be as if the frame had been
+ * mapped alone. 2 MB apart: the lab's peer has pages of its own there that
+ * differ from each other.
+ */
+static void privcmd_same_as_one_by_one(struct kunit *test)
+{
+	static const unsigned int bad[] = { 0, 1, 255, 256, 511, 512, 513, 1000 };
+	struct foreign *f = make_foreign(test);
+	unsigned int i, differing = 0, failed = 0, shown = 0;
+	unsigned long all, one;
+	xen_pfn_t *v1;
+	u8 *a, *b;
+	int *err;
+
+	v1 = kunit_kcalloc(test, MAX_FRAMES, sizeof(*v1), GFP_KERNEL);
+	err = kunit_kcalloc(test, MAX_FRAMES, sizeof(*err), GFP_KERNEL);
+	a = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, v1);
+	KUNIT_ASSERT_NOT_NULL(test, err);
+	KUNIT_ASSERT_NOT_NULL(test, a);
+	b = a + PAGE_SIZE;
+
+	/* No multiple of any batch's size. */
+	f->nr = MAX_FRAMES - 19;
+	for (i = 0; i < f->nr; i++)
+		f->gfn[i] = GUEST_RAM + (i & 1 ? i : i / 2 * (SZ_2M / SZ_4K));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		f->gfn[bad[i]] = NO_RAM + i;
+
+	all = user_map(test, f->file, f->nr * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, all, 0, f->nr));
+	memcpy(err, f->err, f->nr * sizeof(*err));
+	for (i = 0; i < ARRAY_SIZE(bad); i++)
+		KUNIT_EXPECT_EQ(test, -EINVAL, err[bad[i]]);
+
+	for (i = 0; i < f->nr && shown < 8; i++) {
+		one = user_map(test, f->file, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, 0,
+				foreign_map(test, f, f->dom, one, i, 1));
+		if (f->err[i] != err[i]) {
+			KUNIT_FAIL(test, "frame %u: error %d, alone %d", i,
+				   err[i], f->err[i]);
+			shown++;
+		} else if (f->err[i]) {
+			failed++;
+		} else {
+			KUNIT_ASSERT_EQ(test, 0,
+					copy_from_user(a, (void __user *)(all + i * PAGE_SIZE),
+						       PAGE_SIZE));
+			KUNIT_ASSERT_EQ(test, 0,
+					copy_from_user(b, (void __user *)one,
+						       PAGE_SIZE));
+			if (memcmp(a, b, PAGE_SIZE)) {
+				KUNIT_FAIL(test, "frame %u: another page", i);
+				shown++;
+			}
+			differing += !!memchr_inv(a, a[0], PAGE_SIZE);
+		}
+		vm_munmap(one, PAGE_SIZE);
+	}
+	kunit_info(test, "%u frames failed, %u pages are not blank\n", failed,
+		   differing);
+	vm_munmap(all, f->nr * PAGE_SIZE);
+
+	all = user_map(test, f->file, f->nr * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, foreign_map_v1(test, f, all, v1));
+	for (i = 0; i < f->nr; i++) {
+		xen_pfn_t want = f->gfn[i];
+
+		if (err[i])
+			want |= PRIVCMD_MMAPBATCH_MFN_ERROR;
+		if (v1[i] == want)
+			continue;
+		KUNIT_FAIL(test, "V1, frame %u: 0x%llx, expected 0x%llx", i,
+			   (u64)v1[i], (u64)want);
+		break;
+	}
+	vm_munmap(all, f->nr * PAGE_SIZE);
+}
+
+/* What has failed as a whole can be filled in piece by piece. */
+static void privcmd_retry(struct kunit *test)
+{
+	struct foreign *f = make_foreign(test);
+	unsigned int i;
+	unsigned long addr;
+
+	addr = user_map(test, f->file, f->nr * PAGE_SIZE);
+	memset(&hypercalls, 0, sizeof(hypercalls));
+	hypercalls.refuse = true;
+	probe_start(test, &memory_op_probe);
+	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, f->nr));
+	hypercalls.refuse = false;
+	for (i = 0; i < f->nr; i++)
+		if (f->err[i] != -ENOSYS)
+			break;
+	KUNIT_EXPECT_EQ_MSG(test, f->nr, i, "frames refused with -ENOSYS");
+
+	KUNIT_EXPECT_EQ(test, 0,
+			foreign_map(test, f, f->dom, addr + 600 * PAGE_SIZE,
+				    600, 100));
+	for (i = 600; i < 700; i++)
+		if (f->err[i])
+			break;
+	KUNIT_EXPECT_EQ_MSG(test, 700, i, "frames mapped in the hole");
+	/* And are there now, so that they cannot be mapped over. */
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			foreign_map(test, f, f->dom, addr + 650 * PAGE_SIZE,
+				    650, 1));
+	KUNIT_EXPECT_EQ(test, 0,
+			foreign_map(test, f, f->dom, addr + 599 * PAGE_SIZE,
+				    599, 1));
+	vm_munmap(addr, f->nr * PAGE_SIZE);
+}
+
+static int user_pfn(unsigned long addr, unsigned long *pfn)
+{
+	struct follow_pfnmap_args args = { .address = addr };
+	int ret = -EFAULT;
+
+	mmap_read_lock(current->mm);
+	args.vma = vma_lookup(current->mm, addr);
+	if (args.vma)
+		ret = follow_pfnmap_start(&args);
+	if (!ret) {
+		*pfn = args.pfn;
+		follow_pfnmap_end(&args);
+	}
+	mmap_read_unlock(current->mm);
+	return ret;
+}
+
+/* No page that is free again may still show a guest's memory. */
+static void privcmd_unmaps_all(struct kunit *test)
+{
+	struct foreign *f = make_foreign(test);
+	unsigned long addr, *pfn;
+	unsigned int i;
+
+	f->nr = MAX_FRAMES - 23;
+	pfn = kunit_kcalloc(test, f->nr, sizeof(*pfn), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, pfn);
+	addr = user_map(test, f->file, f->nr * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, f->nr));
+	for (i = 0; i < f->nr; i++)
+		KUNIT_ASSERT_EQ(test, 0,
+				user_pfn(addr + i * PAGE_SIZE, &pfn[i]));
+	vm_munmap(addr, f->nr * PAGE_SIZE);
+	for (i = 0; i < f->nr; i++) {
+		struct xen_remove_from_physmap xrp = {
+			.domid = DOMID_SELF,
+			.gpfn = pfn[i],
+		};
+
+		if (HYPERVISOR_memory_op(XENMEM_remove_from_physmap, &xrp))
+			continue;
+		KUNIT_FAIL(test, "page %u was still mapped", i);
+		break;
+	}
+}
+
+/*
+ * The suite
+ */
+
+static struct kunit_case xen_dma_grant_test_cases[] = {
+	KUNIT_CASE(failed_unmap_stays_foreign),
+	KUNIT_CASE(mapped_over_a_failed_unmap),
+	KUNIT_CASE_PARAM(p2m_ranges_do_not_overlap, p2m_gen_params),
+	KUNIT_CASE(p2m_range_loses_no_more_pages),
+	KUNIT_CASE_PARAM(gntdev_dmabuf_entries, entries_gen_params),
+	KUNIT_CASE_PARAM(gntdev_dmabuf_bounced, dir_gen_params),
+	KUNIT_CASE(gntdev_dmabuf_maintained),
+	KUNIT_CASE_PARAM(gnttab_dma_partly_taken, part_gen_params),
+	KUNIT_CASE_PARAM(gnttab_dma_partly_populated, part_gen_params),
+	KUNIT_CASE(unpopulated_without_space),
+	KUNIT_CASE(privcmd_few_hypercalls),
+	KUNIT_CASE_SLOW(privcmd_same_as_one_by_one),
+	KUNIT_CASE(privcmd_retry),
+	KUNIT_CASE(privcmd_unmaps_all),
+	{}
+};
+
+static int xen_dma_grant_test_suite_init(struct kunit_suite *suite)
+{
+	if (!xen_domain())
+		return 0;
+	gntdev_file = open_device("/dev/xen/gntdev");
+	privcmd_file = open_device("/dev/xen/privcmd");
+	return 0;
+}
+
+static void xen_dma_grant_test_suite_exit(struct kunit_suite *suite)
+{
+	if (gntdev_file)
+		fput(gntdev_file);
+	if (privcmd_file)
+		fput(privcmd_file);
+	gntdev_file = NULL;
+	privcmd_file = NULL;
+}
+
+static int xen_dma_grant_test_init(struct kunit *test)
+{
+	if (!xen_swiotlb_detect())
+		kunit_skip(test, "not a direct-mapped Xen domain");
+	return 0;
+}
+
+static struct kunit_suite xen_dma_grant_test_suite = {
+	.name = "xen_dma_grant_test",
+	.suite_init = xen_dma_grant_test_suite_init,
+	.suite_exit = xen_dma_grant_test_suite_exit,
+	.init = xen_dma_grant_test_init,
+	.test_cases = xen_dma_grant_test_cases,
+};
+
+kunit_test_suite(xen_dma_grant_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of grants in a direct-mapped Xen domain");
+MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("DMA_BUF");
