@@ -294,6 +294,7 @@ struct tdev {
 
 struct ctx {
 	struct tdev t;
+	struct device_dma_parameters parms;	/* of its device */
 	struct buffer low, high, block;
 	struct span span[5];
 	unsigned int nr_spans;
@@ -498,6 +499,9 @@ static void make_device(struct kunit *test, const struct dma_case *c)
 		use_regions(test, t->range, t->nr_ranges);
 		t->dev->bus_dma_limit = end;
 	}
+	/* As its bus and its driver would, for map_sg. */
+	t->dev->dma_parms = &ctx->parms;
+	dma_set_max_seg_size(t->dev, LEN_MAX);
 	t->dev->coherent_dma_mask = ~0ULL;
 	KUNIT_ASSERT_EQ(test, 0,
 			of_dma_configure_id(t->dev, of_root, true, NULL));
