@@ -8,7 +8,7 @@
 # without; once with the guest's memory where Xen puts it first, and once after
 # a filler has taken that place, so that it comes to lie elsewhere.
 
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154 # variables of lib.sh
 . ./lib.sh
 
 # start NAME PERSISTENT: a guest with both disks
@@ -17,9 +17,9 @@ start()
 	persistent_grants "$2"
 	domu_start "$1" "xvda=$nvme,xvdb=$usb,xvdt=$tools" - "disk:xvda,disk:xvdb" || return
 	domu_says "$1" "note file system verified xvda" || return
-	where=$(placement "$(cat $STATE/"$1"/id)")
+	where=$(placement "$(cat "$STATE"/"$1"/id)")
 	say "$1: $where"
-	echo "$where" >>$STATE/placements
+	echo "$where" >>"$STATE"/placements
 	grants_are "$1" 51712 "$2"
 }
 
@@ -36,15 +36,15 @@ fill()
 
 both_places()
 {
-	[ -e $STATE/placements ] &&
-		awk '$1 > 0 { inside = 1 } $1 < $3 { outside = 1 } END { exit !(inside && outside) }' $STATE/placements
+	[ -e "$STATE"/placements ] &&
+		awk '$1 > 0 { inside = 1 } $1 < $3 { outside = 1 } END { exit !(inside && outside) }' "$STATE"/placements
 }
 
 ktap_print_header
 nvme=$(disk_nvme 1) usb=$(disk_usb) || ktap_skip_all "QEMU has given no NVMe or no USB disk"
 [ -n "$nvme" ] && [ -n "$usb" ] || exit "$KSFT_SKIP"
 fio_disk || { say "$why"; exit "$KSFT_FAIL"; }
-rm -f $STATE/placements
+rm -f "$STATE"/placements
 ktap_set_plan 13
 
 free=$(xen_free_mb)
@@ -70,7 +70,7 @@ if both_places; then
 	ktap_test_pass "guests' memory inside and outside of the window"
 else
 	skip "guests' memory inside and outside of the window" \
-		"all on one side: $(tr '\n' ';' <$STATE/placements)"
+		"all on one side: $(tr '\n' ';' <"$STATE"/placements)"
 fi
 check "Xen has all memory back" no_leak "$free"
 check "no trouble with dom0's devices" no_trouble

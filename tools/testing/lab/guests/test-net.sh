@@ -5,7 +5,7 @@
 # A whole guest with network through dom0's e1000e behind the DMA window: a file
 # each way, sums compared by who receives it.
 
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154 # variables of lib.sh
 . ./lib.sh
 
 ktap_print_header

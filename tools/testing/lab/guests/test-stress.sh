@@ -12,10 +12,10 @@
 # Leave dom0 little memory, and make its page cache turn over.
 pressure_on()
 {
-	mkdir -p $STATE/full
-	mount -t tmpfs -o size=90% tmpfs $STATE/full
+	mkdir -p "$STATE"/full
+	mount -t tmpfs -o size=90% tmpfs "$STATE"/full
 	while [ "$(awk '/^MemAvailable/ { print $2 }' /proc/meminfo)" -gt 49152 ]; do
-		dd if=/dev/zero of=$STATE/full/$((n += 1)) bs=1M count=8 2>/dev/null || break
+		dd if=/dev/zero of="$STATE"/full/$((n += 1)) bs=1M count=8 2>/dev/null || break
 	done
 	say "dom0 has $(awk '/^MemAvailable/ { print $2 }' /proc/meminfo) KB left"
 	(while :; do dd if="$third" of=/dev/null bs=1M; done) >/dev/null 2>&1 </dev/null &
@@ -25,7 +25,7 @@ pressure_on()
 pressure_off()
 {
 	kill $churn
-	umount $STATE/full
+	umount "$STATE"/full
 }
 
 # The disk's sectors that blkback wrote for a domain: it grows while it works
@@ -38,7 +38,7 @@ kill_in_io()
 {
 	domu_start victim "xvda=$nvme" 4 "churn:xvda:$DOM0_IP" || return
 	domu_says victim "note churning" || return
-	id=$(cat $STATE/victim/id)
+	id=$(cat "$STATE"/victim/id)
 	first=$(written "$id")
 	wait_for 60 "the guest's I/O" still_writing || return
 	say "victim: $(placement "$id"), $(($(written "$id") - first)) sectors written while watched"
@@ -53,10 +53,10 @@ still_writing()
 # next_guest: it reads what dom0 wrote; and the lab names wrong data and a panic
 next_guest()
 {
-	dd if=/dev/urandom of=$STATE/pattern bs=1M count=1 2>/dev/null
-	good=$(sha256sum <$STATE/pattern)
+	dd if=/dev/urandom of="$STATE"/pattern bs=1M count=1 2>/dev/null
+	good=$(sha256sum <"$STATE"/pattern)
 	good=${good%% *}
-	dd if=$STATE/pattern of="$nvme" bs=1M oflag=direct 2>/dev/null
+	dd if="$STATE"/pattern of="$nvme" bs=1M oflag=direct 2>/dev/null
 	domu_start next "xvda=$nvme" - "read:xvda:1:$good,read:xvda:1:bad,panic" &&
 		job next "read:xvda:1:$good"
 }

@@ -11,9 +11,9 @@
 # run PROGRAM: its output goes to $STATE/said
 run()
 {
-	timeout -s KILL 120 "$1" >$STATE/said 2>&1
+	timeout -s KILL 120 "$1" >"$STATE"/said 2>&1
 	rc=$?
-	sed 's/^/#   /' $STATE/said
+	sed 's/^/#   /' "$STATE"/said
 	why="$1 ends with $rc"
 	[ $rc = 0 ]
 }
@@ -24,8 +24,8 @@ run()
 # dom0 has, and nothing of what it is to test has been called yet.
 no_pool()
 {
-	[ "$(grep -ciE 'fail' $STATE/said)" = 1 ] &&
-		grep -q 'Failed to populate physmap domain: 16' $STATE/said
+	[ "$(grep -ciE 'fail' "$STATE"/said)" = 1 ] &&
+		grep -q 'Failed to populate physmap domain: 16' "$STATE"/said
 }
 
 ktap_print_header
