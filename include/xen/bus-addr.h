@@ -3,6 +3,9 @@
  * The addresses of memory in a Xen domain that drives devices, and the ways
  * from one to the next:
  *
+ *   vaddr      void *        kernel virtual: linear map, vmalloc, per-cpu; the
+ *     |                      way from here is with the architecture's frames,
+ *     v                      see xen_vaddr_to_paddr()
  *   paddr      phys_addr_t   pseudo-physical: what struct page and the linear
  *     |  ^                   map of this domain mean
  *     v  |
