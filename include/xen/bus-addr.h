@@ -13,7 +13,8 @@
  *     |  ^                   memory of other domains it has nothing to do with
  *     v  |                   paddr
  *   dma_addr   dma_addr_t    what a device puts on its own bus: the machine
- *                            address plus the offset of the device's bus
+ *                            address plus the offset of the device's bus;
+ *                            xen_dma_addr_t on the way
  *
  * One function an arrow, and nobody else converts. There need not be a way:
  * that is an error of its own and never a number that looks like an address.
@@ -28,8 +29,12 @@
 
 #include <xen/page.h>
 
-/* A type of its own, so that sparse tells it from the other two. */
+/*
+ * Types of their own, so that sparse tells these addresses from each other and
+ * from a phys_addr_t. The DMA API has plain numbers: convert at its border.
+ */
 typedef u64 __bitwise xen_baddr_t;
+typedef dma_addr_t __bitwise xen_dma_addr_t;
 
 /**
  * xen_baddr - make a machine address of a number
@@ -51,6 +56,28 @@ static inline xen_baddr_t xen_baddr(u64 addr)
 static inline u64 xen_baddr_val(xen_baddr_t baddr)
 {
 	return (__force u64)baddr;
+}
+
+/**
+ * xen_dma_addr - make a DMA address of what the DMA API uses
+ * @addr: DMA address
+ *
+ * Return: the same as &xen_dma_addr_t.
+ */
+static inline xen_dma_addr_t xen_dma_addr(dma_addr_t addr)
+{
+	return (__force xen_dma_addr_t)addr;
+}
+
+/**
+ * xen_dma_addr_val - the number in a DMA address
+ * @dma_addr: DMA address
+ *
+ * Return: the same, for the DMA API.
+ */
+static inline dma_addr_t xen_dma_addr_val(xen_dma_addr_t dma_addr)
+{
+	return (__force dma_addr_t)dma_addr;
 }
 
 /**
@@ -138,7 +165,7 @@ static inline bool __must_check xen_baddr_to_local_paddr(xen_baddr_t baddr,
  */
 static inline bool __must_check
 xen_region_baddr_to_dma(const struct bus_dma_region *m, xen_baddr_t baddr,
-			size_t size, dma_addr_t *dma_addr)
+			size_t size, xen_dma_addr_t *dma_addr)
 {
 	u64 addr = xen_baddr_val(baddr);
 
@@ -149,7 +176,7 @@ xen_region_baddr_to_dma(const struct bus_dma_region *m, xen_baddr_t baddr,
 			continue;
 		if (size > m->size - offset)
 			return false;
-		*dma_addr = m->dma_start + offset;
+		*dma_addr = xen_dma_addr(m->dma_start + offset);
 		return true;
 	}
 
@@ -166,13 +193,15 @@ xen_region_baddr_to_dma(const struct bus_dma_region *m, xen_baddr_t baddr,
  * Return: %true, or %false with @baddr as it was if no region has it.
  */
 static inline bool __must_check
-xen_region_dma_to_baddr(const struct bus_dma_region *m, dma_addr_t dma_addr,
-			xen_baddr_t *baddr)
+xen_region_dma_to_baddr(const struct bus_dma_region *m,
+			xen_dma_addr_t dma_addr, xen_baddr_t *baddr)
 {
-	for (; m->size; m++) {
-		u64 offset = (u64)dma_addr - m->dma_start;
+	u64 addr = xen_dma_addr_val(dma_addr);
 
-		if (dma_addr < m->dma_start || offset >= m->size)
+	for (; m->size; m++) {
+		u64 offset = addr - m->dma_start;
+
+		if (addr < m->dma_start || offset >= m->size)
 			continue;
 		*baddr = xen_baddr(m->cpu_start + offset);
 		return true;
@@ -196,13 +225,13 @@ xen_region_dma_to_baddr(const struct bus_dma_region *m, dma_addr_t dma_addr,
  */
 static inline bool __must_check xen_baddr_to_dma(struct device *dev,
 						 xen_baddr_t baddr, size_t size,
-						 dma_addr_t *dma_addr)
+						 xen_dma_addr_t *dma_addr)
 {
 	if (dev->dma_range_map)
 		return xen_region_baddr_to_dma(dev->dma_range_map, baddr, size,
 					       dma_addr);
 
-	*dma_addr = phys_to_dma(dev, xen_baddr_val(baddr));
+	*dma_addr = xen_dma_addr(phys_to_dma(dev, xen_baddr_val(baddr)));
 	return true;
 }
 
@@ -217,14 +246,14 @@ static inline bool __must_check xen_baddr_to_dma(struct device *dev,
  * such address.
  */
 static inline bool __must_check xen_dma_to_baddr(struct device *dev,
-						 dma_addr_t dma_addr,
+						 xen_dma_addr_t dma_addr,
 						 xen_baddr_t *baddr)
 {
 	if (dev->dma_range_map)
 		return xen_region_dma_to_baddr(dev->dma_range_map, dma_addr,
 					       baddr);
 
-	*baddr = xen_baddr(dma_to_phys(dev, dma_addr));
+	*baddr = xen_baddr(dma_to_phys(dev, xen_dma_addr_val(dma_addr)));
 	return true;
 }
 
@@ -241,7 +270,7 @@ static inline bool __must_check xen_dma_to_baddr(struct device *dev,
  */
 static inline bool __must_check xen_paddr_to_dma(struct device *dev,
 						 phys_addr_t paddr, size_t size,
-						 dma_addr_t *dma_addr)
+						 xen_dma_addr_t *dma_addr)
 {
 	xen_baddr_t baddr;
 

@@ -108,7 +108,8 @@ static int regions_round(u64 base)
 	for (addr = base; addr - base < SPACE; addr++) {
 		for (size = 1; size < SPACE; size += 1 + rnd(3)) {
 			u64 want = UNTOUCHED;
-			dma_addr_t dma = UNTOUCHED;
+			xen_dma_addr_t dma = xen_dma_addr(UNTOUCHED);
+			xen_dma_addr_t end;
 			xen_baddr_t back;
 			bool can = model_to_dma(addr, size, &want);
 
@@ -116,15 +117,16 @@ static int regions_round(u64 base)
 					     &dma) != can)
 				return fail(can ? "refused" : "not refused",
 					    base, addr, size);
-			if (dma != want)
+			if (xen_dma_addr_val(dma) != want)
 				return fail("wrong DMA address", base, addr,
 					    size);
 			if (!can)
 				continue;
+			end = xen_dma_addr(want + size - 1);
 			if (!xen_dma_to_baddr(&dev, dma, &back) ||
 			    xen_baddr_val(back) != addr)
 				return fail("no way back", base, addr, size);
-			if (!xen_dma_to_baddr(&dev, dma + size - 1, &back) ||
+			if (!xen_dma_to_baddr(&dev, end, &back) ||
 			    xen_baddr_val(back) != addr + size - 1)
 				return fail("no way back from the end", base,
 					    addr, size);
@@ -139,7 +141,7 @@ static int regions_round(u64 base)
 		for (i = 0; region[i].size; i++)
 			has |= addr >= region[i].dma_start &&
 			       addr - region[i].dma_start < region[i].size;
-		if (xen_dma_to_baddr(&dev, addr, &back) != has)
+		if (xen_dma_to_baddr(&dev, xen_dma_addr(addr), &back) != has)
 			return fail("DMA address taken wrongly", base, addr, 1);
 		if (!has && xen_baddr_val(back) != UNTOUCHED)
 			return fail("result written on failure", base, addr, 1);
@@ -198,7 +200,7 @@ static int ends_round(void)
 {
 	xen_baddr_t baddr = xen_baddr(UNTOUCHED);
 	phys_addr_t paddr = UNTOUCHED;
-	dma_addr_t dma = UNTOUCHED;
+	xen_dma_addr_t dma = xen_dma_addr(UNTOUCHED);
 	struct device dev = { 0 };
 
 	first_frame = 0x100000000UL;
@@ -211,7 +213,7 @@ static int ends_round(void)
 	if (!xen_baddr_to_local_paddr(xen_baddr(7), &paddr) || paddr != 7)
 		return fail("local memory is not", 0, 7, 1);
 	if (!xen_baddr_to_dma(&dev, xen_baddr(0x12345), 1, &dma) ||
-	    dma != 0x12345)
+	    xen_dma_addr_val(dma) != 0x12345)
 		return fail("no regions, but an offset", 0, 0x12345, 1);
 	if (xen_baddr_is_local(xen_baddr(SPACE)) ||
 	    !xen_baddr_is_local(xen_baddr(1)))

@@ -2,9 +2,9 @@
 /* Every address where it belongs: sparse has nothing to say. */
 #include <xen/bus-addr.h>
 
-bool reach(struct device *dev, phys_addr_t paddr, dma_addr_t *dma_addr);
+bool reach(struct device *dev, phys_addr_t paddr, xen_dma_addr_t *dma_addr);
 
-bool reach(struct device *dev, phys_addr_t paddr, dma_addr_t *dma_addr)
+bool reach(struct device *dev, phys_addr_t paddr, xen_dma_addr_t *dma_addr)
 {
 	xen_baddr_t baddr;
 
