@@ -61,15 +61,6 @@
  * Probes
  */
 
-static unsigned long probe_arg(struct pt_regs *regs, unsigned int n)
-{
-#ifdef CONFIG_ARM
-	return regs->uregs[n];
-#else
-	return regs->regs[n];
-#endif
-}
-
 static void probe_set_arg(struct pt_regs *regs, unsigned int n,
 			  unsigned long val)
 {
@@ -803,15 +794,15 @@ static struct {
 
 static int decrease_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	if (probe_mine() && probe_arg(regs, 0) > xenmem.decrease)
+	if (probe_mine() && xen_dma_watch_arg(regs, 0) > xenmem.decrease)
 		probe_set_arg(regs, 0, xenmem.decrease);
 	return 1;
 }
 
 static int increase_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	const xen_pfn_t *frames = (void *)probe_arg(regs, 1);
-	unsigned int i, nr = probe_arg(regs, 0);
+	const xen_pfn_t *frames = (void *)xen_dma_watch_arg(regs, 1);
+	unsigned int i, nr = xen_dma_watch_arg(regs, 0);
 
 	if (!probe_mine())
 		return 1;
@@ -831,7 +822,8 @@ static int increase_return(struct kretprobe_instance *ri, struct pt_regs *regs)
 
 static int free_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
-	if (probe_mine() && probe_arg(regs, 2) == (unsigned long)xenmem.vaddr)
+	if (probe_mine() &&
+	    xen_dma_watch_arg(regs, 2) == (unsigned long)xenmem.vaddr)
 		xenmem.freed = true;
 	return 1;
 }
@@ -1032,13 +1024,13 @@ static int memory_op_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
 	if (!probe_mine())
 		return 1;
-	if (probe_arg(regs, 0) == XENMEM_add_to_physmap_range) {
+	if (xen_dma_watch_arg(regs, 0) == XENMEM_add_to_physmap_range) {
 		hypercalls.maps++;
 		/* There is no such operation, says Xen. */
 		if (hypercalls.refuse)
 			probe_set_arg(regs, 0, 0x3f);
 	}
-	if (probe_arg(regs, 0) == XENMEM_remove_from_physmap)
+	if (xen_dma_watch_arg(regs, 0) == XENMEM_remove_from_physmap)
 		hypercalls.unmaps++;
 	return 1;
 }
@@ -1300,23 +1292,6 @@ static void privcmd_retry(struct kunit *test)
 	vm_munmap(addr, f->nr * PAGE_SIZE);
 }
 
-static int user_pfn(unsigned long addr, unsigned long *pfn)
-{
-	struct follow_pfnmap_args args = { .address = addr };
-	int ret = -EFAULT;
-
-	mmap_read_lock(current->mm);
-	args.vma = vma_lookup(current->mm, addr);
-	if (args.vma)
-		ret = follow_pfnmap_start(&args);
-	if (!ret) {
-		*pfn = args.pfn;
-		follow_pfnmap_end(&args);
-	}
-	mmap_read_unlock(current->mm);
-	return ret;
-}
-
 /* No page that is free again may still show a guest's memory. */
 static void privcmd_unmaps_all(struct kunit *test)
 {
@@ -1331,7 +1306,8 @@ static void privcmd_unmaps_all(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, f->nr));
 	for (i = 0; i < f->nr; i++)
 		KUNIT_ASSERT_EQ(test, 0,
-				user_pfn(addr + i * PAGE_SIZE, &pfn[i]));
+				xen_dma_watch_user_pfn(addr + i * PAGE_SIZE,
+						       &pfn[i]));
 	vm_munmap(addr, f->nr * PAGE_SIZE);
 	for (i = 0; i < f->nr; i++) {
 		struct xen_remove_from_physmap xrp = {

@@ -1490,27 +1490,6 @@ static const struct file_operations mmap_file_fops = {
 	.mmap = mmap_file_mmap,
 };
 
-/*
- * The page tables are looked at only: where a wrong address points may be
- * nothing at all.
- */
-static int mapped_pfn(unsigned long addr, unsigned long *pfn)
-{
-	struct follow_pfnmap_args args = { .address = addr };
-	int ret = -EFAULT;
-
-	mmap_read_lock(current->mm);
-	args.vma = vma_lookup(current->mm, addr);
-	if (args.vma)
-		ret = follow_pfnmap_start(&args);
-	if (!ret) {
-		*pfn = args.pfn;
-		follow_pfnmap_end(&args);
-	}
-	mmap_read_unlock(current->mm);
-	return ret;
-}
-
 static void alloc_mmap(struct kunit *test)
 {
 	const struct alloc_case *ac = test->param_value;
@@ -1535,7 +1514,7 @@ static void alloc_mmap(struct kunit *test)
 		goto put;
 	}
 	for (i = 0; i < SZ_64K; i += PAGE_SIZE) {
-		ret = mapped_pfn(addr + i, &pfn);
+		ret = xen_dma_watch_user_pfn(addr + i, &pfn);
 		if (ret || pfn != PFN_DOWN(a.at + i)) {
 			KUNIT_FAIL(test,
 				   "frame 0x%lx at 0x%lx (%d), expected 0x%llx",

@@ -19,6 +19,7 @@
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/kprobes.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/preempt.h>
@@ -31,25 +32,15 @@
 
 #include "xen_dma_test_watch.h"
 
-/* The hypercall's argument is on the caller's side of the probe: n from 0. */
-static u64 watch_arg(struct pt_regs *regs, unsigned int n)
-{
-#ifdef CONFIG_ARM
-	return regs->uregs[n];
-#else
-	return regs_get_kernel_argument(regs, n);
-#endif
-}
-
 /* A phys_addr_t as first argument takes a pair of registers on LPAE. */
 #define WATCH_PHYS_REGS		(sizeof(phys_addr_t) / sizeof(long))
 
 static u64 watch_phys_arg(struct pt_regs *regs)
 {
-	u64 val = watch_arg(regs, 0);
+	u64 val = xen_dma_watch_arg(regs, 0);
 
 	if (WATCH_PHYS_REGS > 1)
-		val |= watch_arg(regs, 1) << 32;
+		val |= (u64)xen_dma_watch_arg(regs, 1) << 32;
 	return val;
 }
 
@@ -95,8 +86,8 @@ static int watch_for_device(struct kprobe *p, struct pt_regs *regs)
 {
 	if (watch_on())
 		watch_add(XEN_DMA_WATCH_FOR_DEVICE, watch_phys_arg(regs),
-			  watch_arg(regs, WATCH_PHYS_REGS),
-			  watch_arg(regs, WATCH_PHYS_REGS + 1));
+			  xen_dma_watch_arg(regs, WATCH_PHYS_REGS),
+			  xen_dma_watch_arg(regs, WATCH_PHYS_REGS + 1));
 	return 0;
 }
 
@@ -104,8 +95,8 @@ static int watch_for_cpu(struct kprobe *p, struct pt_regs *regs)
 {
 	if (watch_on())
 		watch_add(XEN_DMA_WATCH_FOR_CPU, watch_phys_arg(regs),
-			  watch_arg(regs, WATCH_PHYS_REGS),
-			  watch_arg(regs, WATCH_PHYS_REGS + 1));
+			  xen_dma_watch_arg(regs, WATCH_PHYS_REGS),
+			  xen_dma_watch_arg(regs, WATCH_PHYS_REGS + 1));
 	return 0;
 }
 
@@ -114,11 +105,11 @@ static int watch_grant_op(struct kprobe *p, struct pt_regs *regs)
 	const struct gnttab_cache_flush *op;
 	unsigned int i, count;
 
-	if (!watch_on() || watch_arg(regs, 0) != GNTTABOP_cache_flush)
+	if (!watch_on() || xen_dma_watch_arg(regs, 0) != GNTTABOP_cache_flush)
 		return 0;
 
-	op = (const void *)(unsigned long)watch_arg(regs, 1);
-	count = watch_arg(regs, 2);
+	op = (const void *)xen_dma_watch_arg(regs, 1);
+	count = xen_dma_watch_arg(regs, 2);
 	for (i = 0; i < count; i++)
 		/* Xen takes the frame only from the address */
 		watch_add(XEN_DMA_WATCH_FLUSH,
@@ -130,7 +121,7 @@ static int watch_grant_op(struct kprobe *p, struct pt_regs *regs)
 static int watch_take(struct kprobe *p, struct pt_regs *regs)
 {
 	if (watch_on() &&
-	    watch_arg(regs, 0) == (unsigned long)watch_dev)
+	    xen_dma_watch_arg(regs, 0) == (unsigned long)watch_dev)
 		watch_add(XEN_DMA_WATCH_TAKE, 0, 0, 0);
 	return 0;
 }
@@ -138,7 +129,7 @@ static int watch_take(struct kprobe *p, struct pt_regs *regs)
 static int watch_release(struct kprobe *p, struct pt_regs *regs)
 {
 	if (watch_on() &&
-	    watch_arg(regs, 0) == (unsigned long)watch_dev)
+	    xen_dma_watch_arg(regs, 0) == (unsigned long)watch_dev)
 		watch_add(XEN_DMA_WATCH_RELEASE, 0, 0, 0);
 	return 0;
 }
@@ -425,6 +416,34 @@ bool xen_dma_watch_check(const struct xen_dma_watch_record *rec,
 	return true;
 }
 EXPORT_SYMBOL_GPL(xen_dma_watch_check);
+
+/**
+ * xen_dma_watch_user_pfn - which page does user space see at an address?
+ * @addr: address in the current task's memory, in a mapping of page frames
+ * @pfn: set to the page's number
+ *
+ * The page tables are looked at only: where a wrong address points may be
+ * nothing at all. May sleep.
+ *
+ * Return: 0, or a negative error with @pfn as it was.
+ */
+int xen_dma_watch_user_pfn(unsigned long addr, unsigned long *pfn)
+{
+	struct follow_pfnmap_args args = { .address = addr };
+	int ret = -EFAULT;
+
+	mmap_read_lock(current->mm);
+	args.vma = vma_lookup(current->mm, addr);
+	if (args.vma)
+		ret = follow_pfnmap_start(&args);
+	if (!ret) {
+		*pfn = args.pfn;
+		follow_pfnmap_end(&args);
+	}
+	mmap_read_unlock(current->mm);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(xen_dma_watch_user_pfn);
 
 MODULE_DESCRIPTION("Watcher for the Xen DMA tests");
 MODULE_LICENSE("GPL");

@@ -7,6 +7,7 @@
 #define __XEN_DMA_TEST_WATCH_H
 
 #include <linux/dma-direction.h>
+#include <linux/ptrace.h>
 #include <linux/types.h>
 
 struct device;
@@ -81,6 +82,18 @@ enum xen_dma_watch_want {
 	XEN_DMA_WATCH_WANT_CPU,
 };
 
+/* Argument @n, from 0, of a function that a probe has stopped. */
+static inline unsigned long xen_dma_watch_arg(struct pt_regs *regs,
+					      unsigned int n)
+{
+#ifdef CONFIG_ARM
+	return regs->uregs[n];
+#else
+	return regs_get_kernel_argument(regs, n);
+#endif
+}
+
+int xen_dma_watch_user_pfn(unsigned long addr, unsigned long *pfn);
 int xen_dma_watch_get(void);
 void xen_dma_watch_put(void);
 void xen_dma_watch_begin(struct device *dev, struct xen_dma_watch_record *rec);
