@@ -902,68 +902,71 @@ static void data_single(struct kunit *test)
 	}
 }
 
-static void free_blocks(struct list_head *blocks)
+/* A block of pages has its order in page_private() */
+static void free_block(void *block)
 {
-	struct page *page;
-
-	while ((page = list_first_entry_or_null(blocks, struct page, lru))) {
-		list_del(&page->lru);
-		__free_pages(page, MAX_PAGE_ORDER);
-	}
+	__free_pages(block, page_private((struct page *)block));
 }
 
-static void free_block(void *page)
+static bool block_has(struct page *block, unsigned long pfn)
 {
-	__free_pages(page, MAX_PAGE_ORDER);
+	return in_range(pfn, page_to_pfn(block), 1UL << page_private(block));
+}
+
+static struct page *find_block(struct list_head *blocks, unsigned long pfn)
+{
+	struct page *block;
+
+	list_for_each_entry(block, blocks, lru)
+		if (block_has(block, pfn))
+			return block;
+	return NULL;
 }
 
 /*
- * Two adjacent blocks of dom0's memory, the first in the device's reach and the
- * second one not, or at an address that does not follow: takes all blocks there
- * are, and gives back those that are not wanted. Returns the second, or NULL.
+ * Two adjacent areas of dom0's memory, the first in the device's reach and the
+ * second one not, or at an address that does not follow: takes all memory there
+ * is, the largest blocks first, and gives back what is not wanted. Returns the
+ * second, or NULL.
  */
 static struct page *get_window_end(struct kunit *test, struct edu *edu)
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY;
-	const u64 size = PAGE_SIZE << MAX_PAGE_ORDER;
-	struct page *page, *before, *behind = NULL;
+	struct page *page, *next, *behind;
+	unsigned long pfn, first = 0;
 	LIST_HEAD(blocks);
-	u64 dma;
+	u64 start, dma;
+	int order;
 
 	/* The lowest zone keeps something back unless it is asked for by name */
-	while ((page = alloc_pages(gfp, MAX_PAGE_ORDER)) ||
-	       (page = alloc_pages(gfp | __GFP_DMA, MAX_PAGE_ORDER)))
-		list_add(&page->lru, &blocks);
-	list_for_each_entry(page, &blocks, lru) {
-		u64 machine = page_to_phys(page);
-
-		if (edu_reaches(edu, machine - size, size, &dma) &&
-		    !edu_reaches(edu, machine - size, size + 1, &dma)) {
-			behind = page;
-			break;
+	for (order = MAX_PAGE_ORDER; order >= get_order(AREA_SIZE); order--) {
+		while ((page = alloc_pages(gfp, order)) ||
+		       (page = alloc_pages(gfp | __GFP_DMA, order))) {
+			set_page_private(page, order);
+			list_add(&page->lru, &blocks);
 		}
 	}
-	if (!behind)
-		goto out;
-	list_for_each_entry(before, &blocks, lru)
-		if (page_to_pfn(before) + (1 << MAX_PAGE_ORDER) ==
-		    page_to_pfn(behind))
-			break;
-	if (list_entry_is_head(before, &blocks, lru)) {
-		behind = NULL;
-		goto out;
+	list_for_each_entry(page, &blocks, lru) {
+		for (pfn = page_to_pfn(page); block_has(page, pfn);
+		     pfn += AREA_PAGES) {
+			start = PFN_PHYS(pfn);
+			if (edu_reaches(edu, start, AREA_SIZE, &dma) &&
+			    !edu_reaches(edu, start, AREA_SIZE + 1, &dma) &&
+			    find_block(&blocks, pfn + AREA_PAGES))
+				first = pfn;
+		}
 	}
-	list_del(&before->lru);
-	list_del(&behind->lru);
-	free_blocks(&blocks);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_block,
-							   before));
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_block,
-							   behind));
+	behind = first ? pfn_to_page(first + AREA_PAGES) : NULL;
+	list_for_each_entry_safe(page, next, &blocks, lru) {
+		if (first && (block_has(page, first) ||
+			      block_has(page, first + AREA_PAGES)))
+			KUNIT_EXPECT_EQ(test, 0,
+					kunit_add_action_or_reset(test, free_block,
+								  page));
+		else
+			free_block(page);
+	}
 	return behind;
-out:
-	free_blocks(&blocks);
-	return NULL;
 }
 
 /*
