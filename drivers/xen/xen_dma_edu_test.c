@@ -25,10 +25,14 @@
 
 #include <kunit/test.h>
 
+#include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 #include <linux/io.h>
 #include <linux/iopoll.h>
+#include <linux/kprobes.h>
+#include <linux/kthread.h>
 #include <linux/module.h>
 #include <linux/of.h>
 #include <linux/pci.h>
@@ -56,6 +60,10 @@ MODULE_PARM_DESC(dma_bits, "address bits that the edu devices drive, log2(dma_ma
 static char *lab_fault = "";
 module_param(lab_fault, charp, 0444);
 MODULE_PARM_DESC(lab_fault, "test of the lab, which must fail then: pattern (expect wrong data), mute, die (the peer does)");
+
+static unsigned int race_ms = 1500;
+module_param(race_ms, uint, 0444);
+MODULE_PARM_DESC(race_ms, "how long unmap_races_with_sync races (1500)");
 
 /* Registers and the DMA buffer of the device, QEMU's docs/specs/edu.rst */
 #define EDU_VENDOR		0x1234
@@ -1405,6 +1413,134 @@ static void foreign_from_device_not_invalidated(struct kunit *test)
 		}
 }
 
+/* Finding C1: what dom0 has mapped it can maintain without Xen's help */
+static void foreign_maintained_without_xen(struct kunit *test)
+{
+	const enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	struct edu_mem mem;
+	struct device *dev;
+	dma_addr_t dma;
+	unsigned int n;
+
+	need_edu(test);
+	need_watch(test);
+	dev = edu_dev(edus[0]);
+	if (dev_is_dma_coherent(dev))
+		kunit_skip(test, "the device is coherent");
+	get_mem(test, edus[0], FOREIGN, 0, false, &mem);
+	xen_dma_watch_begin(dev, &watch_record);
+	dma = dma_map_page(dev, mem.page, 0, SZ_64K, dir);
+	KUNIT_ASSERT_EQ(test, dma_mapping_error(dev, dma), 0);
+	dma_sync_single_for_cpu(dev, dma, SZ_64K, dir);
+	dma_sync_single_for_device(dev, dma, SZ_64K, dir);
+	dma_unmap_page(dev, dma, SZ_64K, dir);
+	xen_dma_watch_end();
+	n = xen_dma_watch_count(&watch_record, XEN_DMA_WATCH_FLUSH);
+	KUNIT_EXPECT_EQ_MSG(test, n, 0, "frames that Xen had to maintain");
+}
+
+/*
+ * One CPU unmaps the page by which another maintains a frame's cache
+ */
+
+struct race {
+	struct device *dev;
+	dma_addr_t dma;
+	unsigned long syncs;
+};
+
+static struct task_struct *race_task;
+static unsigned long race_seen;
+
+/* The page has to be there for as long as this takes; if not, we die here */
+static int race_look(struct kprobe *p, struct pt_regs *regs)
+{
+	const u8 *byte = phys_to_virt(xen_dma_watch_arg(regs, 0));
+	unsigned int i;
+
+	if (current != READ_ONCE(race_task))
+		return 0;
+	for (i = 0; i < 16; i++) {
+		READ_ONCE(*byte);
+		udelay(1);
+	}
+	race_seen++;
+	return 0;
+}
+
+static struct kprobe race_probe = {
+	.symbol_name = "arch_sync_dma_for_cpu",
+	.pre_handler = race_look,
+};
+
+static int race_sync(void *data)
+{
+	struct race *r = data;
+
+	WRITE_ONCE(race_task, current);
+	while (!kthread_should_stop()) {
+		dma_sync_single_for_cpu(r->dev, r->dma, MEM_SIZE,
+					DMA_FROM_DEVICE);
+		r->syncs++;
+		cond_resched();
+	}
+	WRITE_ONCE(race_task, NULL);
+	return 0;
+}
+
+static void stop_race(void *task)
+{
+	kthread_stop(task);
+	unregister_kprobe(&race_probe);
+}
+
+static void unmap_races_with_sync(struct kunit *test)
+{
+	struct edu_mem mem, keep;
+	struct task_struct *task;
+	unsigned long turns, end;
+	struct race *r;
+	int cpu;
+
+	need_edu(test);
+	cpu = cpumask_any_but(cpu_online_mask, raw_smp_processor_id());
+	if (cpu >= nr_cpu_ids)
+		kunit_skip(test, "needs two CPUs");
+	r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	r->dev = edu_dev(edus[0]);
+	/* Mapped twice, so that it is foreign all the time for Xen as well */
+	get_mem(test, edus[0], FOREIGN, 0, false, &mem);
+	get_mem(test, edus[0], FOREIGN, MEM_PAGES, false, &keep);
+	KUNIT_ASSERT_EQ(test, mem.run, keep.run);
+	r->dma = dma_map_page(r->dev, keep.page, 0, MEM_SIZE, DMA_FROM_DEVICE);
+	KUNIT_ASSERT_EQ(test, dma_mapping_error(r->dev, r->dma), 0);
+
+	race_probe.addr = NULL;
+	race_probe.flags = 0;
+	race_seen = 0;
+	KUNIT_ASSERT_EQ(test, 0, register_kprobe(&race_probe));
+	task = kthread_run_on_cpu(race_sync, r, cpu, "xen-dma-race/%u");
+	if (IS_ERR(task))
+		unregister_kprobe(&race_probe);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, stop_race, task));
+	end = jiffies + msecs_to_jiffies(race_ms);
+	for (turns = 0; time_before(jiffies, end); turns++) {
+		KUNIT_ASSERT_EQ(test, 0, peer_unmap(peer, 0, MEM_PAGES));
+		KUNIT_ASSERT_EQ(test, 0, peer_map(peer, 0, mem.run, 0,
+						  MEM_PAGES, false));
+		cond_resched();
+	}
+	kunit_release_action(test, stop_race, task);
+	dma_unmap_page(r->dev, r->dma, MEM_SIZE, DMA_FROM_DEVICE);
+	kunit_info(test, "%lu turns, %lu syncs, %lu pages maintained by the CPU",
+		   turns, r->syncs, race_seen);
+	KUNIT_EXPECT_GT(test, turns, 0UL);
+	KUNIT_EXPECT_GT(test, r->syncs, 0UL);
+}
+
 /*
  * The peer's grants
  */
@@ -1587,6 +1723,8 @@ static struct kunit_case edu_cases[] = {
 	KUNIT_CASE(foreign_crossing_page),
 	KUNIT_CASE(foreign_from_device_not_invalidated),
 	KUNIT_CASE(foreign_unmap_maintains_foreign),
+	KUNIT_CASE(foreign_maintained_without_xen),
+	KUNIT_CASE_SLOW(unmap_races_with_sync),
 	KUNIT_CASE_PARAM(maintenance_single, maintenance_gen_params),
 	KUNIT_CASE_PARAM_ATTR(data_single, data_gen_params, { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE_PARAM_ATTR(data_window_end, dir_gen_params, { .speed = KUNIT_SPEED_SLOW }),

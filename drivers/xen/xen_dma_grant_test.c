@@ -307,8 +307,7 @@ static void failed_unmap_stays_foreign(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, 0, slot_unmap(slot, slot->handle[0]));
 	slot->handle[0] = INVALID_GRANT_HANDLE;
-	KUNIT_EXPECT_EQ_MSG(test, (u64)page_to_phys(slot->page),
-			    slot_machine(slot),
+	KUNIT_EXPECT_NE_MSG(test, grant_machine(g, 0), slot_machine(slot),
 			    "the frame is kept while nothing is mapped");
 }
 
@@ -325,6 +324,74 @@ static void mapped_over_a_failed_unmap(struct kunit *test)
 	strscpy(grant_owner(g, 1), "new", PAGE_SIZE);
 	KUNIT_EXPECT_STREQ(test, "new", page_address(slot->page));
 	KUNIT_EXPECT_EQ(test, grant_machine(g, 1), slot_machine(slot));
+}
+
+/*
+ * Memory that is short
+ */
+
+/* The size of the object that the lookup of foreign frames once needed. */
+struct hog {
+	struct hog *next;
+	u64 rest[5];
+};
+
+/* All memory that is to be had at once: whole pages, then small objects. */
+static struct hog *take_all_memory(struct list_head *pages)
+{
+	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
+	struct hog *hogs = NULL, *hog;
+	struct page *page;
+	int order;
+
+	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
+		while ((page = alloc_pages(gfp, order))) {
+			set_page_private(page, order);
+			list_add(&page->lru, pages);
+		}
+	}
+	while ((hog = kmalloc_obj(*hog, gfp))) {
+		hog->next = hogs;
+		hogs = hog;
+	}
+	return hogs;
+}
+
+static void give_all_memory(struct list_head *pages, struct hog *hogs)
+{
+	struct page *page, *next_page;
+	struct hog *next;
+
+	for (; hogs; hogs = next) {
+		next = hogs->next;
+		kfree(hogs);
+	}
+	list_for_each_entry_safe(page, next_page, pages, lru)
+		__free_pages(page, page_private(page));
+}
+
+/*
+ * A guest's I/O is carried out while dom0 itself has no memory: what a mapping
+ * needs has to be there before. A dom0 that fails it here fails the guest's I/O.
+ */
+static void map_while_memory_is_short(struct kunit *test)
+{
+	struct grants *g = make_grants(test, 1, 1);
+	struct slot *slot = make_slot(test);
+	LIST_HEAD(pages);
+	struct hog *hogs;
+	int status;
+
+	/* On one CPU: others have small objects that are not to be had here. */
+	preempt_disable();
+	hogs = take_all_memory(&pages);
+	status = slot_map(slot, g, 0);
+	give_all_memory(&pages, hogs);
+	preempt_enable();
+
+	KUNIT_EXPECT_EQ_MSG(test, GNTST_okay, status, "mapping a grant");
+	if (!status)
+		KUNIT_EXPECT_EQ(test, grant_machine(g, 0), slot_machine(slot));
 }
 
 /*
@@ -998,6 +1065,41 @@ static void unpopulated_without_space(struct kunit *test)
 }
 
 /*
+ * Pages that are nobody's, as far as this domain knows
+ */
+
+static void map_in_vain(struct kunit *test, struct device *dev,
+			struct page *page, const char *what)
+{
+	dma_addr_t dma;
+
+	/* Coherent: that a cache is maintained there is none of this. */
+	dma = dma_map_page(dev, page, 0, PAGE_SIZE, DMA_TO_DEVICE);
+	if (dma_mapping_error(dev, dma))
+		return;
+	KUNIT_FAIL(test, "%s at pseudo-physical 0x%llx is mapped to 0x%llx",
+		   what, (u64)page_to_phys(page), (u64)dma);
+	dma_unmap_page(dev, dma, PAGE_SIZE, DMA_TO_DEVICE);
+}
+
+/*
+ * Where dom0 has given its memory back, or never had any, there is nothing for
+ * a device: the machine has something else at that address.
+ */
+static void no_bus_address_without_memory(struct kunit *test)
+{
+	struct device *dev = make_device(test, "xen-dma-grant-hole", true, 0, 0, 0);
+	struct grants *g = make_grants(test, 1, 1);
+	struct slot *slot = make_slot(test);
+
+	map_in_vain(test, dev, slot->page, "a page without memory");
+	KUNIT_ASSERT_EQ(test, 0, slot_map(slot, g, 0));
+	KUNIT_ASSERT_EQ(test, 0, slot_unmap(slot, slot->handle[0]));
+	slot->handle[0] = INVALID_GRANT_HANDLE;
+	map_in_vain(test, dev, slot->page, "a page with no grant any more");
+}
+
+/*
  * Another domain's frames, mapped through privcmd
  */
 
@@ -1322,6 +1424,21 @@ static void privcmd_unmaps_all(struct kunit *test)
 	}
 }
 
+/* What is mapped there is foreign, and nobody has said where it is. */
+static void privcmd_has_no_bus_address(struct kunit *test)
+{
+	struct device *dev = make_device(test, "xen-dma-grant-privcmd", true,
+					 0, 0, 0);
+	struct foreign *f = make_foreign(test);
+	unsigned long addr, pfn;
+
+	addr = user_map(test, f->file, PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, 1));
+	KUNIT_ASSERT_EQ(test, 0, xen_dma_watch_user_pfn(addr, &pfn));
+	map_in_vain(test, dev, pfn_to_page(pfn), "a page of another domain");
+	vm_munmap(addr, PAGE_SIZE);
+}
+
 /*
  * The suite
  */
@@ -1329,6 +1446,8 @@ static void privcmd_unmaps_all(struct kunit *test)
 static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE(failed_unmap_stays_foreign),
 	KUNIT_CASE(mapped_over_a_failed_unmap),
+	KUNIT_CASE_SLOW(map_while_memory_is_short),
+	KUNIT_CASE(no_bus_address_without_memory),
 	KUNIT_CASE_PARAM(p2m_ranges_do_not_overlap, p2m_gen_params),
 	KUNIT_CASE(p2m_range_loses_no_more_pages),
 	KUNIT_CASE_PARAM(gntdev_dmabuf_entries, entries_gen_params),
@@ -1341,6 +1460,7 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE_SLOW(privcmd_same_as_one_by_one),
 	KUNIT_CASE(privcmd_retry),
 	KUNIT_CASE(privcmd_unmaps_all),
+	KUNIT_CASE(privcmd_has_no_bus_address),
 	{}
 };
 

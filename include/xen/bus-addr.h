@@ -88,7 +88,7 @@ static inline dma_addr_t xen_dma_addr_val(xen_dma_addr_t dma_addr)
  *
  * Frames of other domains are neighbours here without being so in the machine.
  *
- * Context: any; the lookup of foreign frames takes an irq-safe lock on Arm.
+ * Context: any.
  * Return: %true, or %false with @baddr as it was if a frame has no machine
  * address, or if the memory is in pieces there.
  */
@@ -98,8 +98,15 @@ static inline bool __must_check xen_paddr_to_baddr(phys_addr_t paddr,
 {
 	unsigned long pfn = XEN_PFN_DOWN(paddr);
 	unsigned long last = XEN_PFN_DOWN(paddr + size - 1);
-	unsigned long first_bfn = pfn_to_bfn(pfn), bfn = first_bfn;
+	unsigned long first_bfn, bfn;
 
+	if (likely(last >= pfn && xen_pfns_are_plain(pfn, last))) {
+		*baddr = xen_baddr(paddr);
+		return true;
+	}
+
+	first_bfn = pfn_to_bfn(pfn);
+	bfn = first_bfn;
 	if (unlikely(bfn == INVALID_P2M_ENTRY || last < pfn))
 		return false;
 

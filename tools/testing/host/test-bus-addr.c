@@ -36,6 +36,17 @@ unsigned long pfn_to_bfn(unsigned long pfn)
 	return pfn - first_frame < FRAMES ? frame[pfn - first_frame] : pfn;
 }
 
+/* True only where it is, but not everywhere where it is: chunks, as on Arm. */
+bool xen_pfns_are_plain(unsigned long pfn, unsigned long last)
+{
+	do {
+		if (pfn - first_frame < FRAMES)
+			return false;
+	} while (pfn++ != last);
+
+	return true;
+}
+
 /* The lower half of the small address space. */
 bool xen_bus_addr_is_local(phys_addr_t baddr)
 {

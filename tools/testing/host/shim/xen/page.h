@@ -13,6 +13,7 @@
 #define INVALID_P2M_ENTRY	(~0UL)
 
 unsigned long pfn_to_bfn(unsigned long pfn);
+bool xen_pfns_are_plain(unsigned long pfn, unsigned long last);
 bool xen_bus_addr_is_local(phys_addr_t baddr);
 
 static inline unsigned long bfn_to_local_pfn(unsigned long bfn)
