@@ -11,7 +11,7 @@ run: ; @scripts/run-lab
 check: ; @scripts/check
 ## make quick      the part of it that needs no kernel build
 quick: ; @scripts/quick
-## make bench      what DMA costs, in instructions, stock and series side by side
+## make bench      what DMA costs, in instructions: bare metal, stock, series side by side
 bench: ; @scripts/bench
 ## make tree       a kernel tree with the series on it, to edit in
 tree: ; @scripts/tree
