@@ -399,7 +399,7 @@ static void map_while_memory_is_short(struct kunit *test)
  */
 
 /* Far from any memory. */
-#define P2M_PFN		(1UL << (BITS_PER_LONG - XEN_PAGE_SHIFT - 8))
+#define P2M_PFN		(1UL << (BITS_PER_LONG == 64 ? 34 : 12))
 #define P2M_MFN		(P2M_PFN * 2)
 #define P2M_PAGES	4
 

@@ -80,6 +80,24 @@ static inline dma_addr_t xen_dma_addr_val(xen_dma_addr_t dma_addr)
 	return (__force dma_addr_t)dma_addr;
 }
 
+#ifndef xen_pfns_to_bfn
+/* Machine frame of the first, INVALID_P2M_ENTRY if they are in pieces there */
+static inline unsigned long xen_pfns_to_bfn(unsigned long pfn,
+					    unsigned long last)
+{
+	unsigned long first_bfn = pfn_to_bfn(pfn), bfn = first_bfn;
+
+	if (bfn == INVALID_P2M_ENTRY)
+		return bfn;
+
+	while (pfn != last)
+		if (pfn_to_bfn(++pfn) != ++bfn)
+			return INVALID_P2M_ENTRY;
+
+	return first_bfn;
+}
+#endif
+
 /**
  * xen_paddr_to_baddr - where the machine has pseudo-physical memory
  * @paddr: pseudo-physical address of the first byte
@@ -92,29 +110,26 @@ static inline dma_addr_t xen_dma_addr_val(xen_dma_addr_t dma_addr)
  * Return: %true, or %false with @baddr as it was if a frame has no machine
  * address, or if the memory is in pieces there.
  */
-static inline bool __must_check xen_paddr_to_baddr(phys_addr_t paddr,
-						   size_t size,
-						   xen_baddr_t *baddr)
+static __always_inline bool __must_check
+xen_paddr_to_baddr(phys_addr_t paddr, size_t size, xen_baddr_t *baddr)
 {
 	unsigned long pfn = XEN_PFN_DOWN(paddr);
 	unsigned long last = XEN_PFN_DOWN(paddr + size - 1);
-	unsigned long first_bfn, bfn;
+	unsigned long bfn;
 
-	if (likely(last >= pfn && xen_pfns_are_plain(pfn, last))) {
+	if (unlikely(last < pfn))
+		return false;
+
+	if (likely(xen_pfns_are_plain(pfn, last))) {
 		*baddr = xen_baddr(paddr);
 		return true;
 	}
 
-	first_bfn = pfn_to_bfn(pfn);
-	bfn = first_bfn;
-	if (unlikely(bfn == INVALID_P2M_ENTRY || last < pfn))
+	bfn = xen_pfns_to_bfn(pfn, last);
+	if (unlikely(bfn == INVALID_P2M_ENTRY))
 		return false;
 
-	while (pfn != last)
-		if (pfn_to_bfn(++pfn) != ++bfn)
-			return false;
-
-	*baddr = xen_baddr(((u64)first_bfn << XEN_PAGE_SHIFT) |
+	*baddr = xen_baddr(((u64)bfn << XEN_PAGE_SHIFT) |
 			   xen_offset_in_page(paddr));
 	return true;
 }
