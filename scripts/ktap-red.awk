@@ -16,6 +16,12 @@ text ~ /^# Subtest: / {
 	sub_name[d] = substr(text, 12)
 	next
 }
+# Why a whole document is skipped is in its plan.
+text ~ /^(# )?1\.\.0 # SKIP / {
+	plan_reason = text
+	sub(/^.*# SKIP */, "", plan_reason)
+	next
+}
 text ~ /^(not )?ok [0-9]+/ {
 	failed = text ~ /^not ok/
 	skipped = text ~ /# SKIP/
@@ -29,6 +35,9 @@ text ~ /^(not )?ok [0-9]+/ {
 		reason = substr(name, i + 2)
 		name = substr(name, 1, i - 1)
 	}
+	if (skipped && reason == "")
+		reason = plan_reason
+	plan_reason = ""
 	path = ""
 	n = 0
 	for (i in sub_name)

@@ -23,22 +23,31 @@
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <kunit/resource.h>
 #include <kunit/test.h>
 
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/dma-buf.h>
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/iopoll.h>
 #include <linux/kprobes.h>
 #include <linux/kthread.h>
+#include <linux/mman.h>
 #include <linux/module.h>
 #include <linux/of.h>
 #include <linux/pci.h>
 #include <linux/scatterlist.h>
+#include <linux/uaccess.h>
 
 #include <xen/balloon.h>
+#include <xen/grant_table.h>
+#include <xen/gntdev.h>
 #include <xen/page.h>
 #include <xen/xen.h>
 
@@ -1542,6 +1551,157 @@ static void unmap_races_with_sync(struct kunit *test)
 }
 
 /*
+ * dma-bufs of the peer's memory
+ */
+
+#define BUF_PAGES	4
+
+/* Tests run in a kernel thread without a /dev: opened by who loads them */
+static struct file *gntdev_file;
+
+struct edu_buf {
+	unsigned long args;	/* user memory */
+	int fd;
+	struct dma_buf *buf;
+	struct dma_buf_attachment *attach;
+};
+
+static void free_buf(void *data)
+{
+	struct edu_buf *b = data;
+
+	if (!IS_ERR_OR_NULL(b->attach))
+		dma_buf_detach(b->buf, b->attach);
+	if (!IS_ERR_OR_NULL(b->buf))
+		dma_buf_put(b->buf);
+	close_fd(b->fd);
+	flush_delayed_fput();
+}
+
+/* Have gntdev make a dma-buf of pages of a run, as user space would */
+static struct edu_buf *get_buf(struct kunit *test, u32 run)
+{
+	struct ioctl_gntdev_dmabuf_exp_from_refs op = {
+		.count = BUF_PAGES,
+		.domid = peer->domid,
+	};
+	const size_t head = offsetof(typeof(op), refs);
+	u32 ref[BUF_PAGES];
+	struct edu_buf *b;
+	void __user *arg;
+	unsigned int i;
+
+	if (!gntdev_file)
+		kunit_skip(test, "no /dev/xen/gntdev");
+	b = kunit_kzalloc(test, sizeof(*b), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, b);
+	b->args = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE,
+				PROT_READ | PROT_WRITE,
+				MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, b->args, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(b->args));
+	arg = (void __user *)b->args;
+	for (i = 0; i < BUF_PAGES; i++)
+		ref[i] = xen_dma_peer_ref(run, i, false);
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arg, &op, head));
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arg + head, ref, sizeof(ref)));
+	KUNIT_ASSERT_EQ(test, 0,
+			gntdev_file->f_op->unlocked_ioctl(gntdev_file,
+							  IOCTL_GNTDEV_DMABUF_EXP_FROM_REFS,
+							  b->args));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(&op, arg, head));
+	b->fd = op.fd;
+	b->buf = dma_buf_get(b->fd);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_buf, b));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b->buf);
+	return b;
+}
+
+static const struct data_case dmabuf_cases[] = {
+	{ FOREIGN, DMA_TO_DEVICE },
+	{ FOREIGN, DMA_FROM_DEVICE },
+	{ FOREIGN, DMA_BIDIRECTIONAL },
+	{ FOREIGN_PFN_VALID, DMA_BIDIRECTIONAL },
+	{ FOREIGN_OUTSIDE, DMA_TO_DEVICE },
+	{ FOREIGN_OUTSIDE, DMA_FROM_DEVICE },
+	{ FOREIGN_OUTSIDE, DMA_BIDIRECTIONAL },
+};
+
+KUNIT_ARRAY_PARAM(dmabuf, dmabuf_cases, data_case_desc);
+
+/*
+ * What the peer has written the device reads from the dma-buf, and the other
+ * way round; twice, since gntdev keeps the mapping.
+ */
+static void dmabuf_transfer(struct kunit *test)
+{
+	const struct data_case *c = test->param_value;
+	const size_t size = BUF_PAGES * PAGE_SIZE;
+	struct edu_mem mem;
+	struct sg_table *sgt;
+	struct edu_buf *b;
+	unsigned int round;
+	u64 seed, written;
+
+	need_edu(test);
+	/* The kind's run; gntdev is to map it, not this test */
+	get_mem(test, edus[0], c->kind, 0, false, &mem);
+	KUNIT_ASSERT_EQ(test, 0, peer_unmap(peer, 0, MEM_PAGES));
+	b = get_buf(test, mem.run);
+	b->attach = dma_buf_attach(b->buf, edu_dev(edus[0]));
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, b->attach);
+
+	for (round = 0; round < 2; round++) {
+		seed = new_seed();
+		written = new_seed();
+		mem_fill(test, &mem, 0, size, seed);
+		sgt = dma_buf_map_attachment_unlocked(b->attach, c->dir);
+		if (IS_ERR(sgt))
+			KUNIT_FAIL_AND_ABORT(test, "not mapped: %pe", sgt);
+		if (c->dir != DMA_FROM_DEVICE)
+			sg_transfer(test, edus[0], sgt->sgl, sgt->nents, seed,
+				    false);
+		if (c->dir != DMA_TO_DEVICE)
+			sg_transfer(test, edus[0], sgt->sgl, sgt->nents,
+				    written, true);
+		dma_buf_unmap_attachment_unlocked(b->attach, sgt, c->dir);
+		mem_expect(test, &mem, round ? "second time" : "first time", 0,
+			   size, c->dir == DMA_TO_DEVICE ? seed : written);
+	}
+	expect_guards(test);
+}
+
+/* The peer's memory is not dom0's to grant */
+static void dmabuf_of_peer_is_not_granted(struct kunit *test)
+{
+	struct ioctl_gntdev_dmabuf_imp_to_refs op = {
+		.count = BUF_PAGES,
+		.domid = peer ? peer->domid : 0,
+	};
+	struct ioctl_gntdev_dmabuf_imp_release release = {};
+	void __user *arg;
+	struct edu_buf *b;
+	long ret;
+
+	need_peer(test);
+	b = get_buf(test, 0);
+	arg = (void __user *)b->args;
+	op.fd = b->fd;
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arg, &op, sizeof(op)));
+	ret = gntdev_file->f_op->unlocked_ioctl(gntdev_file,
+						IOCTL_GNTDEV_DMABUF_IMP_TO_REFS,
+						b->args);
+	KUNIT_EXPECT_EQ(test, -EOPNOTSUPP, ret);
+	if (ret)
+		return;
+	release.fd = b->fd;
+	KUNIT_ASSERT_EQ(test, 0, copy_to_user(arg, &release, sizeof(release)));
+	gntdev_file->f_op->unlocked_ioctl(gntdev_file,
+					  IOCTL_GNTDEV_DMABUF_IMP_RELEASE,
+					  b->args);
+}
+
+/*
  * The peer's grants
  */
 
@@ -1676,6 +1836,9 @@ static int edu_suite_init(struct kunit_suite *suite)
 
 	if (!xen_domain() || !peer_domid)
 		return 0;
+	gntdev_file = filp_open("/dev/xen/gntdev", O_RDWR, 0);
+	if (IS_ERR(gntdev_file))
+		gntdev_file = NULL;
 	peer = kzalloc_obj(*peer);
 	if (!peer)
 		return -ENOMEM;
@@ -1694,6 +1857,9 @@ static void edu_suite_exit(struct kunit_suite *suite)
 	if (watching)
 		xen_dma_watch_put();
 	watching = false;
+	if (gntdev_file)
+		fput(gntdev_file);
+	gntdev_file = NULL;
 	if (peer)
 		peer_close(peer);
 	kfree(peer);
@@ -1732,6 +1898,8 @@ static struct kunit_case edu_cases[] = {
 	KUNIT_CASE_PARAM(data_readonly_grant, foreign_gen_params),
 	KUNIT_CASE_PARAM_ATTR(data_sync, kind_gen_params, { .speed = KUNIT_SPEED_SLOW }),
 	KUNIT_CASE_PARAM_ATTR(data_sg, foreign_gen_params, { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE(dmabuf_of_peer_is_not_granted),
+	KUNIT_CASE_PARAM_ATTR(dmabuf_transfer, dmabuf_gen_params, { .speed = KUNIT_SPEED_SLOW }),
 	{ }
 };
 
@@ -1751,3 +1919,4 @@ module_pci_driver(edu_driver);
 
 MODULE_DESCRIPTION("Tests of DMA to dom0's and other domains' memory with QEMU's edu devices");
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS("DMA_BUF");

@@ -13,21 +13,16 @@
  *
  *	./privcmd_resource.sh
  */
-#include "xen_util.h"
+#include "isolated.h"
 
 #include <limits.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <time.h>
 
 #include <xen/interface/memory.h>
 
 #include "kselftest_harness.h"
 
 #define BAD_DOMID	0x7abc
-/* Seconds that a call which only looks at its arguments may take */
-#define PATIENCE	5
 
 FIXTURE(resource)
 {
@@ -65,65 +60,6 @@ static int mmap_resource(int fd, domid_t dom, void *va, uint64_t num)
 	};
 
 	return xen_ioctl(fd, IOCTL_PRIVCMD_MMAP_RESOURCE, &op);
-}
-
-/* What a process that may never end has to say, in memory it shares */
-struct outcome {
-	int first;
-	int second;
-	int done;
-};
-
-static void done(struct outcome *o)
-{
-	__sync_synchronize();
-	WRITE_ONCE(o->done, 1);
-}
-
-/*
- * Call @fn in a process that nobody waits for: not this one, not the harness,
- * not the reader of its output. True if it says in time that it is done.
- */
-static bool isolated(void (*fn)(struct outcome *o, int fd, domid_t domid),
-		     struct outcome *o, int fd, domid_t domid)
-{
-	const struct timespec tick = { .tv_nsec = 10 * 1000 * 1000 };
-	unsigned int i;
-	int null;
-	pid_t pid;
-
-	pid = fork();
-	if (pid < 0)
-		return false;
-	if (!pid) {
-		/* Out of the group that the harness kills and the runner reads */
-		setsid();
-		null = open("/dev/null", O_RDWR);
-		dup2(null, STDIN_FILENO);
-		dup2(null, STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		for (i = STDERR_FILENO + 1; i < 256; i++)
-			if ((int)i != fd)
-				close(i);
-		fn(o, fd, domid);
-		_exit(0);
-	}
-	for (i = 0; i < PATIENCE * 100; i++) {
-		if (READ_ONCE(o->done)) {
-			__sync_synchronize();
-			return true;
-		}
-		nanosleep(&tick, NULL);
-	}
-	return false;
-}
-
-static struct outcome *outcome_alloc(void)
-{
-	int err;
-
-	return xen_mmap(-1, 0, page_size(), PROT_READ | PROT_WRITE,
-			MAP_SHARED | MAP_ANONYMOUS, &err);
 }
 
 TEST_F(resource, arguments)
