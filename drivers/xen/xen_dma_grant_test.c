@@ -41,6 +41,8 @@
 #include <linux/sort.h>
 #include <linux/swiotlb.h>
 #include <linux/uaccess.h>
+#include <linux/virtio.h>
+#include <linux/virtio_anchor.h>
 
 #include <xen/balloon.h>
 #include <xen/grant_table.h>
@@ -51,7 +53,9 @@
 #include <xen/page.h>
 #include <xen/privcmd.h>
 #include <xen/swiotlb-xen.h>
+#include <xen/xen-front-pgdir-shbuf.h>
 #include <xen/xen.h>
+#include <xen/xenbus.h>
 
 #include <asm/xen/hypercall.h>
 
@@ -166,15 +170,13 @@ static u8 *grant_owner(const struct grants *g, unsigned int i)
 	return page_address(g->block + i * g->step);
 }
 
-/* Grant pages 0, @step, 2 * @step ... of a block. */
+/* Grant the first frames of pages 0, @step, 2 * @step ... of a block. */
 static struct grants *make_grants(struct kunit *test, unsigned int nr,
 				  unsigned int step)
 {
 	struct grants *g;
 	int ret;
 
-	if (PAGE_SIZE != XEN_PAGE_SIZE)
-		kunit_skip(test, "needs pages of the size of Xen's");
 	if (!xen_initial_domain())
 		kunit_skip(test, "not dom0: own number not known");
 
@@ -223,12 +225,44 @@ static void sort_free_pages(struct kunit *test, unsigned int nr)
 }
 
 /*
+ * Pages to map grants at. Where there is no address space for them they come
+ * from the balloon, also on a kernel that does not fall back by itself:
+ * unpopulated_without_space is for that.
+ */
+static int take_pages(unsigned int nr, struct page **pages, bool *ballooned)
+{
+	int ret = gnttab_alloc_pages(nr, pages);
+
+	*ballooned = ret;
+	if (!ret)
+		return 0;
+	ret = xen_alloc_ballooned_pages(nr, pages);
+	if (ret)
+		return ret;
+	ret = gnttab_pages_set_private(nr, pages);
+	if (ret)
+		xen_free_ballooned_pages(nr, pages);
+	return ret;
+}
+
+static void give_pages(unsigned int nr, struct page **pages, bool ballooned)
+{
+	if (!ballooned) {
+		gnttab_free_pages(nr, pages);
+		return;
+	}
+	gnttab_pages_clear_private(nr, pages);
+	xen_free_ballooned_pages(nr, pages);
+}
+
+/*
  * Unmaps that fail
  */
 
 /* One page to map grants at, and the mappings that may still be there. */
 struct slot {
 	struct page *page;
+	bool ballooned;
 	grant_handle_t handle[2];
 };
 
@@ -265,7 +299,7 @@ static void free_slot(void *data)
 	for (i = ARRAY_SIZE(slot->handle) - 1; i >= 0; i--)
 		if (slot->handle[i] != INVALID_GRANT_HANDLE)
 			slot_unmap(slot, slot->handle[i]);
-	gnttab_free_pages(1, &slot->page);
+	give_pages(1, &slot->page, slot->ballooned);
 }
 
 static struct slot *make_slot(struct kunit *test)
@@ -276,7 +310,7 @@ static struct slot *make_slot(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, slot);
 	slot->handle[0] = INVALID_GRANT_HANDLE;
 	slot->handle[1] = INVALID_GRANT_HANDLE;
-	KUNIT_ASSERT_EQ(test, 0, gnttab_alloc_pages(1, &slot->page));
+	KUNIT_ASSERT_EQ(test, 0, take_pages(1, &slot->page, &slot->ballooned));
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, free_slot, slot));
 	return slot;
@@ -324,6 +358,27 @@ static void mapped_over_a_failed_unmap(struct kunit *test)
 	strscpy(grant_owner(g, 1), "new", PAGE_SIZE);
 	KUNIT_EXPECT_STREQ(test, "new", page_address(slot->page));
 	KUNIT_EXPECT_EQ(test, grant_machine(g, 1), slot_machine(slot));
+}
+
+/* A grant that ends while it is mapped takes its page along, until later. */
+static void end_while_mapped(struct kunit *test)
+{
+	struct grants *g = make_grants(test, 1, 1);
+	struct slot *slot = make_slot(test);
+	int refs = page_ref_count(g->block);
+	unsigned int ms;
+
+	KUNIT_ASSERT_EQ(test, 0, slot_map(slot, g, 0));
+	gnttab_end_foreign_access(g->ref[0], NULL);
+	g->nr = 0;
+	KUNIT_EXPECT_EQ_MSG(test, refs + 1, page_ref_count(g->block),
+			    "another page is kept, not the granted one");
+
+	KUNIT_EXPECT_EQ(test, 0, slot_unmap(slot, slot->handle[0]));
+	slot->handle[0] = INVALID_GRANT_HANDLE;
+	for (ms = 0; ms < 5000 && page_ref_count(g->block) > refs; ms += 20)
+		msleep(20);
+	KUNIT_EXPECT_EQ(test, refs, page_ref_count(g->block));
 }
 
 /*
@@ -656,7 +711,7 @@ static u8 *device_page(struct import *im, unsigned int n)
 		u64 dma = sg_page_iter_dma_address(&iter);
 
 		if (dma < POOL_DMA ||
-		    dma - POOL_DMA > pool->end - pool->start - PAGE_SIZE)
+		    dma - POOL_DMA > pool->end - pool->start - XEN_PAGE_SIZE)
 			return NULL;
 		return phys_to_virt(pool->start + (dma - POOL_DMA));
 	}
@@ -668,7 +723,7 @@ static void owner_writes(struct grants *g, u8 byte)
 	unsigned int i;
 
 	for (i = 0; i < g->nr; i++)
-		memset(grant_owner(g, i), byte + i, PAGE_SIZE);
+		memset(grant_owner(g, i), byte + i, XEN_PAGE_SIZE);
 }
 
 static void owner_expect(struct kunit *test, struct grants *g, u8 byte,
@@ -677,7 +732,7 @@ static void owner_expect(struct kunit *test, struct grants *g, u8 byte,
 	unsigned int i;
 
 	for (i = 0; i < g->nr; i++)
-		if (memchr_inv(grant_owner(g, i), byte + i, PAGE_SIZE))
+		if (memchr_inv(grant_owner(g, i), byte + i, XEN_PAGE_SIZE))
 			break;
 	if (i < g->nr)
 		KUNIT_FAIL(test, "%s, the guest sees 0x%02x in page %u, not 0x%02x",
@@ -693,7 +748,7 @@ static void device_writes(struct kunit *test, struct grants *g,
 		u8 *p = device_page(im, i);
 
 		KUNIT_ASSERT_NOT_NULL_MSG(test, p, "page %u is not bounced", i);
-		memset(p, byte + i, PAGE_SIZE);
+		memset(p, byte + i, XEN_PAGE_SIZE);
 	}
 }
 
@@ -706,7 +761,7 @@ static void device_expect(struct kunit *test, struct grants *g,
 		u8 *p = device_page(im, i);
 
 		KUNIT_ASSERT_NOT_NULL_MSG(test, p, "page %u is not bounced", i);
-		if (!memchr_inv(p, byte + i, PAGE_SIZE))
+		if (!memchr_inv(p, byte + i, XEN_PAGE_SIZE))
 			continue;
 		KUNIT_FAIL(test, "%s, the device sees 0x%02x in page %u, not 0x%02x",
 			   when, *p, i, byte + i);
@@ -809,7 +864,7 @@ static void gntdev_dmabuf_maintained(struct kunit *test)
 	mp->g = g;
 	for (i = 0; i < g->nr; i++) {
 		range[i].start = grant_machine(g, i);
-		range[i].len = PAGE_SIZE;
+		range[i].len = XEN_PAGE_SIZE;
 	}
 	im = make_import(test, g, make_device(test, "dma", false, 0, 0, 0));
 
@@ -915,8 +970,6 @@ static struct gnttab_dma_alloc_args *make_dma_args(struct kunit *test)
 {
 	struct gnttab_dma_alloc_args *args;
 
-	if (PAGE_SIZE != XEN_PAGE_SIZE)
-		kunit_skip(test, "needs pages of the size of Xen's");
 	args = kunit_kzalloc(test, sizeof(*args), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, args);
 	args->dev = make_device(test, "dma", true, 0, 0, 0);
@@ -1097,6 +1150,245 @@ static void no_bus_address_without_memory(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, slot_unmap(slot, slot->handle[0]));
 	slot->handle[0] = INVALID_GRANT_HANDLE;
 	map_in_vain(test, dev, slot->page, "a page with no grant any more");
+}
+
+/*
+ * Grants of a driver in a guest: frames are Xen's, and may be smaller than pages
+ */
+
+/* What a backend finds through a grant of this domain's; it is one itself. */
+static int read_grant(grant_ref_t ref, void *to)
+{
+	struct gnttab_copy op = {
+		.source.u.ref = ref,
+		.dest.u.gmfn = virt_to_gfn(to),
+		.dest.domid = DOMID_SELF,
+		.len = XEN_PAGE_SIZE,
+		.flags = GNTCOPY_source_gref,
+	};
+
+	gnttab_batch_copy(&op, 1);
+	return op.status;
+}
+
+/* @len bytes at @vaddr, from the start of a frame on, are behind @ref. */
+static void expect_granted(struct kunit *test, const char *what,
+			   grant_ref_t ref, u8 *vaddr, size_t len)
+{
+	u8 *to = kunit_kzalloc(test, XEN_PAGE_SIZE, GFP_KERNEL);
+	unsigned int i, nr = len / XEN_PAGE_SIZE;
+	int status;
+
+	KUNIT_ASSERT_NOT_NULL(test, to);
+	KUNIT_ASSERT_TRUE(test, IS_ALIGNED((unsigned long)to, XEN_PAGE_SIZE));
+	for (i = 0; i < nr; i++)
+		memset(vaddr + i * XEN_PAGE_SIZE, 0x40 + i, XEN_PAGE_SIZE);
+	for (i = 0; i < nr; i++) {
+		status = read_grant(ref + i, to);
+		if (!status && !memchr_inv(to, 0x40 + i, XEN_PAGE_SIZE))
+			continue;
+		KUNIT_FAIL(test, "%s: frame %u of %u is not what is granted (status %d, 0x%02x)",
+			   what, i, nr, status, to[0]);
+		return;
+	}
+}
+
+static int parse_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct of_phandle_args **out = (void *)ri->data;
+
+	if (!probe_mine())
+		return 1;
+#ifdef CONFIG_ARM
+	*out = (void *)regs_get_kernel_stack_nth(regs, 1);
+#else
+	*out = (void *)regs_get_kernel_argument(regs, 5);
+#endif
+	return 0;
+}
+
+static int parse_return(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	struct of_phandle_args *out = *(struct of_phandle_args **)ri->data;
+
+	out->np = of_node_get(of_root);
+	out->args_count = 1;
+	out->args[0] = 0;
+	regs_set_return_value(regs, 0);
+	return 0;
+}
+
+static int compatible_entry(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	const char *name = (void *)xen_dma_watch_arg(regs, 1);
+
+	return !probe_mine() || strcmp(name, "xen,grant-dma");
+}
+
+static int compatible_return(struct kretprobe_instance *ri,
+			     struct pt_regs *regs)
+{
+	regs_set_return_value(regs, 1);
+	return 0;
+}
+
+static struct kretprobe parse_probe = {
+	.kp.symbol_name = "__of_parse_phandle_with_args",
+	.entry_handler = parse_entry,
+	.handler = parse_return,
+	.data_size = sizeof(struct of_phandle_args *),
+};
+
+static struct kretprobe compatible_probe = {
+	.kp.symbol_name = "of_device_is_compatible",
+	.entry_handler = compatible_entry,
+	.handler = compatible_return,
+};
+
+static bool uses_grant_dma(struct virtio_device *vdev)
+{
+#ifdef CONFIG_XEN_VIRTIO
+	return virtio_check_mem_acc_cb(vdev);
+#else
+	return false;
+#endif
+}
+
+/* As if the device tree had: iommus = <&xen-grant-dma 0>; */
+static struct device *make_grant_dma_device(struct kunit *test)
+{
+	const struct dma_map_ops *ops;
+	struct virtio_device *vdev;
+	struct device *dev;
+
+	if (!IS_ENABLED(CONFIG_XEN_VIRTIO))
+		kunit_skip(test, "needs CONFIG_XEN_VIRTIO");
+	if (!xen_initial_domain())
+		kunit_skip(test, "not dom0: own number not known");
+	vdev = kunit_kzalloc(test, sizeof(*vdev), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, vdev);
+	dev = make_device(test, "virtio", true, 0, 0, 0);
+	vdev->dev.parent = dev;
+	probe_start(test, &parse_probe);
+	probe_start(test, &compatible_probe);
+	ops = dev->dma_ops;
+	dev->of_node = of_root;
+	KUNIT_EXPECT_TRUE(test, uses_grant_dma(vdev));
+	dev->of_node = NULL;
+	/* What grant-dma-ops knows of a device outlives it. */
+	if (dev->dma_ops == ops)
+		kunit_skip(test, "the device has an earlier one's address: boot again");
+	return dev;
+}
+
+static grant_ref_t dma_to_ref(dma_addr_t dma)
+{
+	return (dma & ~BIT_ULL(63)) >> XEN_PAGE_SHIFT;
+}
+
+static void grant_dma_frames(struct kunit *test)
+{
+	static const size_t sizes[] = {
+		XEN_PAGE_SIZE, 3 * XEN_PAGE_SIZE, PAGE_SIZE + XEN_PAGE_SIZE,
+	};
+	const size_t off = 5 * XEN_PAGE_SIZE % PAGE_SIZE;
+	struct device *dev = make_grant_dma_device(test);
+	struct page *page;
+	unsigned int i;
+	dma_addr_t dma;
+	u8 *vaddr;
+
+	for (i = 0; i < ARRAY_SIZE(sizes); i++) {
+		vaddr = dma_alloc_coherent(dev, sizes[i], &dma, GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, vaddr);
+		expect_granted(test, "dma_alloc_coherent", dma_to_ref(dma),
+			       vaddr, sizes[i]);
+		dma_free_coherent(dev, sizes[i], vaddr, dma);
+
+		page = dma_alloc_pages(dev, sizes[i], &dma, DMA_BIDIRECTIONAL,
+				       GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, page);
+		expect_granted(test, "dma_alloc_pages", dma_to_ref(dma),
+			       page_address(page), sizes[i]);
+		dma_free_pages(dev, sizes[i], page, dma, DMA_BIDIRECTIONAL);
+
+		vaddr = alloc_pages_exact(off + sizes[i], GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, vaddr);
+		dma = dma_map_single(dev, vaddr + off + 0x123,
+				     sizes[i] - 0x123, DMA_TO_DEVICE);
+		KUNIT_EXPECT_EQ(test, 0, dma_mapping_error(dev, dma));
+		KUNIT_EXPECT_EQ(test, 0x123, dma & ~XEN_PAGE_MASK);
+		expect_granted(test, "dma_map_single", dma_to_ref(dma),
+			       vaddr + off, sizes[i]);
+		dma_unmap_single(dev, dma, sizes[i] - 0x123, DMA_TO_DEVICE);
+		free_pages_exact(vaddr, off + sizes[i]);
+	}
+}
+
+/*
+ * Buffers that a frontend and its backend share page by page
+ */
+
+#define SHBUF_PAGES	3
+
+struct shbuf {
+	struct xenbus_device xb_dev;
+	struct xen_front_pgdir_shbuf buf;
+	struct page *page[SHBUF_PAGES];
+	bool ballooned;
+	bool made;
+};
+
+static void end_shbuf(void *data)
+{
+	struct shbuf *s = data;
+
+	if (s->made) {
+		xen_front_pgdir_shbuf_unmap(&s->buf);
+		xen_front_pgdir_shbuf_free(&s->buf);
+	}
+	give_pages(SHBUF_PAGES, s->page, s->ballooned);
+}
+
+/* The backend has granted pages, and the frontend maps them to its own. */
+static void shbuf_maps_to_its_pages(struct kunit *test)
+{
+	struct grants *g = make_grants(test, SHBUF_PAGES, 2);
+	struct xen_front_pgdir_shbuf_cfg cfg = {
+		.num_pages = SHBUF_PAGES,
+		.be_alloc = true,
+	};
+	struct shbuf *s;
+	unsigned int i;
+	u64 machine;
+
+	s = kunit_kzalloc(test, sizeof(*s), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, s);
+	s->xb_dev.dev.init_name = "shbuf";
+	cfg.xb_dev = &s->xb_dev;
+	cfg.pgdir = &s->buf;
+	cfg.pages = s->page;
+	KUNIT_ASSERT_EQ(test, 0,
+			take_pages(SHBUF_PAGES, s->page, &s->ballooned));
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, end_shbuf, s));
+	KUNIT_ASSERT_EQ(test, 0, xen_front_pgdir_shbuf_alloc(&cfg));
+	s->made = true;
+	/* The first word is for the next page of the directory. */
+	for (i = 0; i < SHBUF_PAGES; i++)
+		((grant_ref_t *)s->buf.directory)[i + 1] = g->ref[i];
+
+	KUNIT_ASSERT_EQ(test, 0, xen_front_pgdir_shbuf_map(&s->buf));
+	for (i = 0; i < SHBUF_PAGES; i++) {
+		/* Where nothing is mapped, nothing may be read. */
+		machine = (u64)pfn_to_bfn(page_to_xen_pfn(s->page[i]))
+			  << XEN_PAGE_SHIFT;
+		KUNIT_EXPECT_EQ_MSG(test, grant_machine(g, i), machine,
+				    "page %u is not mapped", i);
+		if (machine != grant_machine(g, i))
+			continue;
+		strscpy(grant_owner(g, i), "mapped", XEN_PAGE_SIZE);
+		KUNIT_EXPECT_STREQ(test, "mapped", page_address(s->page[i]));
+	}
 }
 
 /*
@@ -1448,6 +1740,7 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE(mapped_over_a_failed_unmap),
 	KUNIT_CASE_SLOW(map_while_memory_is_short),
 	KUNIT_CASE(no_bus_address_without_memory),
+	KUNIT_CASE(end_while_mapped),
 	KUNIT_CASE_PARAM(p2m_ranges_do_not_overlap, p2m_gen_params),
 	KUNIT_CASE(p2m_range_loses_no_more_pages),
 	KUNIT_CASE_PARAM(gntdev_dmabuf_entries, entries_gen_params),
@@ -1456,6 +1749,8 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE_PARAM(gnttab_dma_partly_taken, part_gen_params),
 	KUNIT_CASE_PARAM(gnttab_dma_partly_populated, part_gen_params),
 	KUNIT_CASE(unpopulated_without_space),
+	KUNIT_CASE(grant_dma_frames),
+	KUNIT_CASE(shbuf_maps_to_its_pages),
 	KUNIT_CASE(privcmd_few_hypercalls),
 	KUNIT_CASE_SLOW(privcmd_same_as_one_by_one),
 	KUNIT_CASE(privcmd_retry),

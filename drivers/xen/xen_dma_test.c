@@ -49,6 +49,7 @@
 #include <linux/sort.h>
 #include <linux/swiotlb.h>
 #include <linux/vmalloc.h>
+#include <linux/vmstat.h>
 
 #include <xen/features.h>
 #include <xen/grant_table.h>
@@ -1684,6 +1685,80 @@ static void max_mapping_size(struct kunit *test)
 }
 
 /*
+ * Memory where an address has more bits than a 32-bit kernel's long. It may
+ * have no address in the kernel either.
+ */
+#define HIGH_ORDER	get_order(SZ_4M)
+
+static void free_high_blocks(void *data)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, (struct list_head *)data, lru)
+		__free_pages(page, HIGH_ORDER);
+}
+
+static void memory_above_4g(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_NONE],
+	};
+	struct xen_dma_watch_range target = { .len = SZ_4K };
+	const gfp_t gfp = GFP_HIGHUSER & ~__GFP_RECLAIM;
+	struct ctx *ctx = test->priv;
+	struct list_head *blocks;
+	struct page *page;
+	dma_addr_t dma;
+
+	if (machine.ram_end <= 1ULL << 32)
+		kunit_skip(test, "no memory above 4 GB");
+	make_bouncing_device(test, &c);
+	if (!machine.watching)
+		kunit_skip(test, "needs the watcher");
+	blocks = kunit_kzalloc(test, sizeof(*blocks), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, blocks);
+	INIT_LIST_HEAD(blocks);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, free_high_blocks,
+						  blocks));
+	/* What is below goes first. Leave something to others. */
+	do {
+		page = NULL;
+		if (global_zone_page_state(NR_FREE_PAGES) >
+		    SZ_64M >> PAGE_SHIFT)
+			page = alloc_pages(gfp | __GFP_NOWARN, HIGH_ORDER);
+		if (!page)
+			kunit_skip(test, "no free memory above 4 GB");
+		list_add(&page->lru, blocks);
+	} while (page_to_phys(page) <= U32_MAX);
+	target.start = page_to_phys(page);
+
+	watch(ctx);
+	dma = dma_map_page(ctx->t.dev, page, 0, target.len, DMA_FROM_DEVICE);
+	unwatch();
+	KUNIT_ASSERT_FALSE(test, dma_mapping_error(ctx->t.dev, dma));
+	KUNIT_EXPECT_EQ(test, target.start, (u64)dma);
+	maintained(test, XEN_DMA_WATCH_WANT_DEVICE, &target, 1, NULL, NULL,
+		   "map");
+	watch(ctx);
+	dma_sync_single_for_cpu(ctx->t.dev, dma, target.len, DMA_FROM_DEVICE);
+	unwatch();
+	maintained(test, XEN_DMA_WATCH_WANT_CPU, &target, 1, NULL, NULL,
+		   "sync for CPU");
+	watch(ctx);
+	dma_sync_single_for_device(ctx->t.dev, dma, target.len,
+				   DMA_FROM_DEVICE);
+	unwatch();
+	maintained(test, XEN_DMA_WATCH_WANT_DEVICE, &target, 1, NULL, NULL,
+		   "sync for device");
+	watch(ctx);
+	dma_unmap_page(ctx->t.dev, dma, target.len, DMA_FROM_DEVICE);
+	unwatch();
+	maintained(test, XEN_DMA_WATCH_WANT_CPU, &target, 1, NULL, NULL,
+		   "unmap");
+}
+
+/*
  * MMIO: registers of another device as the source or target of a transfer
  */
 
@@ -2316,8 +2391,6 @@ static struct grants *make_grants(struct kunit *test, unsigned int step)
 	unsigned int i;
 	int ret;
 
-	if (PAGE_SIZE != XEN_PAGE_SIZE)
-		kunit_skip(test, "needs pages of the size of Xen's");
 	if (!xen_initial_domain())
 		kunit_skip(test, "not dom0: own number not known");
 
@@ -2397,9 +2470,11 @@ static void grant_xfer(struct kunit *test, struct grants *g, unsigned int first,
 	}
 }
 
+/* Frames are mapped to the starts of pages, so not side by side in larger ones. */
 static bool adjoining(const struct grants *g, unsigned int first)
 {
-	return page_to_pfn(g->page[first]) + 1 == page_to_pfn(g->page[first + 1]);
+	return XEN_PFN_PER_PAGE == 1 &&
+	       page_to_pfn(g->page[first]) + 1 == page_to_pfn(g->page[first + 1]);
 }
 
 /* A page of another domain; here the other domain is this one. */
@@ -2411,7 +2486,7 @@ static void grant_map(struct kunit *test)
 	make_bouncing_device(test, test->param_value);
 	g = make_grants(test, 1);
 	for (i = 0; i < NR_GRANTS; i++) {
-		grant_xfer(test, g, i, 0, PAGE_SIZE, true);
+		grant_xfer(test, g, i, 0, XEN_PAGE_SIZE, true);
 		grant_xfer(test, g, i, 0x800, SZ_1K, true);
 		grant_xfer(test, g, i, 63, 1, true);
 	}
@@ -2460,7 +2535,7 @@ static void foreign_direct_without_pool(struct kunit *test)
 		kunit_skip(test, "Xen does not maintain caches");
 	g = make_grants(test, 1);
 	for (i = 0; i < NR_GRANTS; i++)
-		grant_xfer(test, g, i, 0, PAGE_SIZE, true);
+		grant_xfer(test, g, i, 0, XEN_PAGE_SIZE, true);
 }
 
 /*
@@ -2614,6 +2689,7 @@ static struct kunit_case xen_dma_test_cases[] = {
 	KUNIT_CASE(too_large_to_bounce),
 	KUNIT_CASE(pool_out_of_reach),
 	KUNIT_CASE(require_coherent_no_bounce),
+	KUNIT_CASE(memory_above_4g),
 	KUNIT_CASE_PARAM(alloc_coherent, map_gen_params),
 	KUNIT_CASE_PARAM(alloc_sgtable, cookie_gen_params),
 	KUNIT_CASE_PARAM(alloc_mmap, cookie_gen_params),

@@ -113,7 +113,8 @@ static int watch_grant_op(struct kprobe *p, struct pt_regs *regs)
 	for (i = 0; i < count; i++)
 		/* Xen takes the frame only from the address */
 		watch_add(XEN_DMA_WATCH_FLUSH,
-			  (op[i].a.dev_bus_addr & XEN_PAGE_MASK) + op[i].offset,
+			  op[i].a.dev_bus_addr + op[i].offset -
+			  xen_offset_in_page(op[i].a.dev_bus_addr),
 			  op[i].length, op[i].op);
 	return 0;
 }
@@ -289,11 +290,11 @@ static void watch_chunk(const struct xen_dma_watch_event *ev, u64 off,
 {
 	u64 addr = ev->addr + off;
 
-	chunk->len = min(ev->len - off,
-			 XEN_PAGE_SIZE - (addr & ~XEN_PAGE_MASK));
+	chunk->len = min_t(u64, ev->len - off,
+			   XEN_PAGE_SIZE - xen_offset_in_page(addr));
 	if (ev->kind != XEN_DMA_WATCH_FLUSH && to_machine)
-		chunk->start = to_machine(arg, addr & XEN_PAGE_MASK) |
-			       (addr & ~XEN_PAGE_MASK);
+		chunk->start = to_machine(arg, addr - xen_offset_in_page(addr)) |
+			       xen_offset_in_page(addr);
 	else
 		chunk->start = addr;
 }

@@ -16,6 +16,8 @@
 #define REGIONS		4
 #define FRAMES		12
 #define UNTOUCHED	0x5a5a5a5a5a5a5a5aULL
+/* Where frames may be: in 40 bits of address if a long has no more than 32. */
+#define SOME_FRAME	(1ULL << (sizeof(long) == 4 ? 28 : 40))
 
 static struct bus_dma_region region[REGIONS + 1];
 static unsigned long frame[FRAMES];
@@ -172,10 +174,10 @@ static int frames_round(u64 base)
 			frame[i] = INVALID_P2M_ENTRY;
 			break;
 		case 1:
-			frame[i] = rnd(1UL << 40);
+			frame[i] = rnd(SOME_FRAME);
 			break;
 		case 2:
-			frame[i] = i ? frame[i - 1] + 1 : rnd(1UL << 40);
+			frame[i] = i ? frame[i - 1] + 1 : rnd(SOME_FRAME);
 			break;
 		default:
 			frame[i] = first_frame + i;
@@ -214,7 +216,7 @@ static int ends_round(void)
 	xen_dma_addr_t dma = xen_dma_addr(UNTOUCHED);
 	struct device dev = { 0 };
 
-	first_frame = 0x100000000UL;
+	first_frame = 1UL << 27;
 	if (xen_paddr_to_baddr(~0ULL - 10, 100, &baddr) ||
 	    xen_baddr_val(baddr) != UNTOUCHED)
 		return fail("a range that wraps is taken", 0, ~0ULL - 10, 100);
