@@ -602,14 +602,17 @@ static void import_end(void *data)
 }
 
 /* Have gntdev make a dma-buf of the grants, as user space would. */
-static struct dma_buf *gntdev_export(struct kunit *test, struct grants *g)
+static struct dma_buf *gntdev_export_flags(struct kunit *test, struct grants *g,
+					   struct file *file, u32 flags)
 {
-	struct ioctl_gntdev_dmabuf_exp_from_refs op = { .count = g->nr };
+	struct ioctl_gntdev_dmabuf_exp_from_refs op = {
+		.count = g->nr,
+		.flags = flags,
+	};
 	const size_t head = offsetof(typeof(op), refs);
 	void __user *arg;
 	struct dma_buf *buf;
 	unsigned long addr;
-	struct file *file = gntdev_file;
 	long ret;
 
 	if (!file)
@@ -634,20 +637,27 @@ static struct dma_buf *gntdev_export(struct kunit *test, struct grants *g)
 	return buf;
 }
 
-static struct import *make_import(struct kunit *test, struct grants *g,
-				  struct device *dev)
+static struct import *import_buf(struct kunit *test, struct dma_buf *buf,
+				 struct device *dev)
 {
 	struct import *im;
 
 	im = kunit_kzalloc(test, sizeof(*im), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, im);
 	im->dev = dev;
-	im->buf = gntdev_export(test, g);
+	im->buf = buf;
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, import_end, im));
 	im->attach = dma_buf_attach(im->buf, dev);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, im->attach);
 	return im;
+}
+
+static struct import *make_import(struct kunit *test, struct grants *g,
+				  struct device *dev)
+{
+	return import_buf(test, gntdev_export_flags(test, g, gntdev_file, 0),
+			  dev);
 }
 
 static void import_map(struct kunit *test, struct import *im,
@@ -1392,6 +1402,116 @@ static void shbuf_maps_to_its_pages(struct kunit *test)
 }
 
 /*
+ * Memory for devices that don't reach all of it
+ */
+
+#ifndef IOCTL_GNTDEV_SET_DMA_LIMIT
+#define IOCTL_GNTDEV_SET_DMA_LIMIT	_IOC(_IOC_NONE, 'G', 13, sizeof(u64))
+#endif
+
+static long set_dma_limit(struct kunit *test, struct file *file, u64 last)
+{
+	unsigned long addr;
+
+	addr = kunit_vm_mmap(test, NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
+	KUNIT_ASSERT_NE(test, addr, 0);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_VALUE(addr));
+	KUNIT_ASSERT_EQ(test, 0,
+			copy_to_user((void __user *)addr, &last, sizeof(last)));
+	return file->f_op->unlocked_ioctl(file, IOCTL_GNTDEV_SET_DMA_LIMIT,
+					  addr);
+}
+
+static void limit_file_end(void *file)
+{
+	fput(file);
+	flush_delayed_fput();
+}
+
+/* Tests run in a kernel thread, which has no /dev to open a file in. */
+static struct file *gntdev_again(struct kunit *test)
+{
+	struct file *file;
+
+	if (!gntdev_file)
+		kunit_skip(test, "no /dev/xen/gntdev");
+	file = dentry_open(&gntdev_file->f_path, O_RDWR, gntdev_file->f_cred);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, limit_file_end,
+							   file));
+	return file;
+}
+
+/* The highest address in a buffer of these grants that gntdev has allocated. */
+static u64 buffer_end(struct kunit *test, struct grants *g, struct device *dev,
+		      struct file *file, u32 flags)
+{
+	struct sg_page_iter iter;
+	struct import *im;
+	u64 end = 0;
+
+	im = import_buf(test, gntdev_export_flags(test, g, file, flags), dev);
+	import_map(test, im, DMA_BIDIRECTIONAL);
+	for_each_sgtable_page(im->sgt, &iter, 0)
+		end = max_t(u64, end, page_to_phys(sg_page_iter_page(&iter)) +
+				      PAGE_SIZE - 1);
+	dma_buf_unmap_attachment_unlocked(im->attach, im->sgt,
+					  DMA_BIDIRECTIONAL);
+	return end;
+}
+
+static const struct limit_case {
+	const char *name;
+	u32 flags;
+} limit_cases[] = {
+	{ "write-combine", GNTDEV_DMA_FLAG_WC },
+	{ "coherent", GNTDEV_DMA_FLAG_COHERENT },
+};
+
+KUNIT_ARRAY_PARAM_DESC(limit, limit_cases, name);
+
+/* A buffer for a device that reaches 1 GB lies there, if user space says so. */
+static void gntdev_dma_limit(struct kunit *test)
+{
+	const struct limit_case *c = test->param_value;
+	const u64 limit = DMA_BIT_MASK(30);
+	/* More than one page comes from CMA, and that lies low. */
+	struct grants *g = make_grants(test, 1, 1);
+	struct file *file = gntdev_again(test);
+	struct device *dev;
+	u64 end;
+
+	dev = make_device(test, "dma", true, 0, 0, 0);
+	end = buffer_end(test, g, dev, file, c->flags);
+	if (end <= limit)
+		kunit_skip(test, "no memory above 0x%llx: the buffer ends at 0x%llx",
+			   limit, end);
+	kunit_info(test, "without a limit the buffer ends at 0x%llx\n", end);
+	KUNIT_EXPECT_EQ(test, 0, set_dma_limit(test, file, limit));
+	KUNIT_EXPECT_LE(test, buffer_end(test, g, dev, file, c->flags),
+			limit);
+	KUNIT_EXPECT_GT(test, buffer_end(test, g, dev, gntdev_file, c->flags),
+			limit);
+}
+
+static void gntdev_dma_limit_refused(struct kunit *test)
+{
+	struct file *file = gntdev_again(test);
+
+	KUNIT_EXPECT_EQ(test, -EIO, set_dma_limit(test, file, 0));
+	KUNIT_EXPECT_EQ(test, -EIO, set_dma_limit(test, file, PAGE_SIZE));
+	KUNIT_EXPECT_EQ(test, -EFAULT,
+			file->f_op->unlocked_ioctl(file,
+						   IOCTL_GNTDEV_SET_DMA_LIMIT,
+						   8));
+	/* What was refused is not set. */
+	KUNIT_EXPECT_EQ(test, 0, set_dma_limit(test, file, U64_MAX));
+	KUNIT_EXPECT_EQ(test, -EBUSY,
+			set_dma_limit(test, file, DMA_BIT_MASK(30)));
+}
+
+/*
  * Another domain's frames, mapped through privcmd
  */
 
@@ -1748,6 +1868,8 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE(gntdev_dmabuf_maintained),
 	KUNIT_CASE_PARAM(gnttab_dma_partly_taken, part_gen_params),
 	KUNIT_CASE_PARAM(gnttab_dma_partly_populated, part_gen_params),
+	KUNIT_CASE_PARAM(gntdev_dma_limit, limit_gen_params),
+	KUNIT_CASE(gntdev_dma_limit_refused),
 	KUNIT_CASE(unpopulated_without_space),
 	KUNIT_CASE(grant_dma_frames),
 	KUNIT_CASE(shbuf_maps_to_its_pages),

@@ -39,6 +39,11 @@
 
 #include "kselftest.h"
 
+#ifndef IOCTL_GNTDEV_SET_DMA_LIMIT
+#define IOCTL_GNTDEV_SET_DMA_LIMIT \
+	_IOC(_IOC_NONE, 'G', 13, sizeof(uint64_t))
+#endif
+
 #define BAD_DOMID	0x7abc
 #define BAD_REF		0x7ffffff0U
 #define BAD_PORT	0x10000
@@ -75,6 +80,7 @@ static const struct cmd {
 	{ "gntdev dmabuf_exp_wait", IOCTL_GNTDEV_DMABUF_EXP_WAIT_RELEASED },
 	{ "gntdev dmabuf_imp_to_refs", IOCTL_GNTDEV_DMABUF_IMP_TO_REFS },
 	{ "gntdev dmabuf_imp_release", IOCTL_GNTDEV_DMABUF_IMP_RELEASE },
+	{ "gntdev set_dma_limit", IOCTL_GNTDEV_SET_DMA_LIMIT },
 	{ "privcmd hypercall", IOCTL_PRIVCMD_HYPERCALL },
 	{ "privcmd mmap", IOCTL_PRIVCMD_MMAP },
 	{ "privcmd mmapbatch", IOCTL_PRIVCMD_MMAPBATCH },
@@ -527,6 +533,17 @@ static void gntdev_max_grants(struct thread *t)
 		   given(t, a));
 }
 
+static void gntdev_dma_limit(struct thread *t)
+{
+	uint64_t *last;
+	struct arg a = arg_alloc(t, sizeof(*last));
+
+	last = a.ours;
+	*last = once_in(t, 2) ? 0x3fffffff : rnd(t);
+	fuzz_ioctl(t, some_fd(t, r.gntdev), IOCTL_GNTDEV_SET_DMA_LIMIT,
+		   given(t, a));
+}
+
 /*
  * privcmd
  */
@@ -945,6 +962,7 @@ static const struct action {
 	{ gntdev_notify, 8 }, { gntdev_copy, 8 }, { gntdev_export, 8 },
 	{ gntdev_wait, 3 }, { gntdev_import, 8 }, { gntdev_import_release, 5 },
 	{ gntdev_max_grants, 1 },
+	{ gntdev_dma_limit, 1 },
 	{ privcmd_hypercall, 1 }, { privcmd_mmap, 2 }, { batch_v1, 6 },
 	{ batch_v2, 10 }, { privcmd_dm_op, 6 }, { privcmd_restrict, 1 },
 	{ privcmd_resource, 6 }, { privcmd_irqfd, 4 }, { privcmd_ioeventfd, 3 },
