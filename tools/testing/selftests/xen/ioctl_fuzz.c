@@ -23,6 +23,7 @@
  */
 #include "xen_util.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <pthread.h>
 #include <signal.h>
@@ -1097,6 +1098,33 @@ static void nap(unsigned int ms)
 	nanosleep(&ts, NULL);
 }
 
+/* Where the kernel has the threads of a round that does not end. */
+static void print_stacks(pid_t pid)
+{
+	char path[PATH_MAX], line[128];
+	struct dirent *e;
+	FILE *f;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	d = opendir(path);
+	if (!d)
+		return;
+	while ((e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/task/%s/stack", pid,
+			 e->d_name);
+		f = fopen(path, "r");
+		if (!f)
+			continue;
+		while (fgets(line, sizeof(line), f))
+			ksft_print_msg("thread %s: %s", e->d_name, line);
+		fclose(f);
+	}
+	closedir(d);
+}
+
 /* -1: cannot be ended; else how it ended */
 static int one_round(uint64_t seed, unsigned long quota)
 {
@@ -1117,9 +1145,11 @@ static int one_round(uint64_t seed, unsigned long quota)
 		if (!killed && ((seed % 8 == 3 &&
 				 READ_ONCE(shared->ioctls) + 100 > quota) ||
 				now() - begin > PATIENCE)) {
-			if (now() - begin > PATIENCE)
+			if (now() - begin > PATIENCE) {
 				ksft_print_msg("seed %llu: slow, killed\n",
 					       (unsigned long long)seed);
+				print_stacks(pid);
+			}
 			kill(-pid, SIGKILL);
 			kill(pid, SIGKILL);
 			killed = 1;
