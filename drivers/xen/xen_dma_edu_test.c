@@ -1456,8 +1456,11 @@ static void foreign_maintained_without_xen(struct kunit *test)
 
 struct race {
 	struct device *dev;
+	struct page *page;
 	dma_addr_t dma;
 	unsigned long syncs;
+	unsigned long maps;
+	unsigned long map_errors;
 };
 
 static struct task_struct *race_task;
@@ -1499,17 +1502,66 @@ static int race_sync(void *data)
 	return 0;
 }
 
+/* The same frames once more, wherever the scheduler puts it */
+static int race_map(void *data)
+{
+	struct race *r = data;
+	dma_addr_t dma;
+
+	while (!kthread_should_stop()) {
+		dma = dma_map_page(r->dev, r->page, 0, MEM_SIZE,
+				   DMA_BIDIRECTIONAL);
+		if (dma_mapping_error(r->dev, dma))
+			r->map_errors++;
+		else
+			dma_unmap_page(r->dev, dma, MEM_SIZE,
+				       DMA_BIDIRECTIONAL);
+		r->maps++;
+		cond_resched();
+	}
+	return 0;
+}
+
 static void stop_race(void *task)
 {
 	kthread_stop(task);
 	unregister_kprobe(&race_probe);
 }
 
+static void stop_race_map(void *task)
+{
+	kthread_stop(task);
+}
+
+/* Xen refuses to unmap a page: it stays what it is, for Xen and for us. */
+static void refused_unmap(struct kunit *test, struct peer *peer,
+			  struct peer_slot *slot)
+{
+	grant_handle_t handle = slot->handle;
+
+	slot->handle = ~1U;
+	KUNIT_EXPECT_EQ(test, -EIO, peer_unmap(peer, slot - peer->slot, 1));
+	slot->handle = handle;
+}
+
+/* Xen refuses to map a grant: there is none with this number. */
+static void refused_map(struct kunit *test, struct peer *peer,
+			struct peer_slot *slot)
+{
+	struct gnttab_map_grant_ref op;
+
+	gnttab_set_map_op(&op, (unsigned long)page_address(slot->page),
+			  GNTMAP_host_map, ~0U, peer->domid);
+	KUNIT_EXPECT_EQ(test, 0, gnttab_map_refs(&op, NULL, &slot->page, 1));
+	KUNIT_EXPECT_NE(test, op.status, GNTST_okay);
+}
+
 static void unmap_races_with_sync(struct kunit *test)
 {
+	struct task_struct *task, *map_task;
 	struct edu_mem mem, keep;
-	struct task_struct *task;
 	unsigned long turns, end;
+	struct peer_slot *slot;
 	struct race *r;
 	int cpu;
 
@@ -1524,6 +1576,7 @@ static void unmap_races_with_sync(struct kunit *test)
 	get_mem(test, edus[0], FOREIGN, 0, false, &mem);
 	get_mem(test, edus[0], FOREIGN, MEM_PAGES, false, &keep);
 	KUNIT_ASSERT_EQ(test, mem.run, keep.run);
+	r->page = keep.page;
 	r->dma = dma_map_page(r->dev, keep.page, 0, MEM_SIZE, DMA_FROM_DEVICE);
 	KUNIT_ASSERT_EQ(test, dma_mapping_error(r->dev, r->dma), 0);
 
@@ -1537,19 +1590,32 @@ static void unmap_races_with_sync(struct kunit *test)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, stop_race, task));
+	map_task = kthread_run(race_map, r, "xen-dma-race-map");
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, map_task);
+	KUNIT_ASSERT_EQ(test, 0,
+			kunit_add_action_or_reset(test, stop_race_map,
+						  map_task));
 	end = jiffies + msecs_to_jiffies(race_ms);
 	for (turns = 0; time_before(jiffies, end); turns++) {
+		slot = &peer->slot[turns % MEM_PAGES];
+		if (turns % 4 == 1)
+			refused_unmap(test, peer, slot);
 		KUNIT_ASSERT_EQ(test, 0, peer_unmap(peer, 0, MEM_PAGES));
+		if (turns % 4 == 3)
+			refused_map(test, peer, slot);
 		KUNIT_ASSERT_EQ(test, 0, peer_map(peer, 0, mem.run, 0,
 						  MEM_PAGES, false));
 		cond_resched();
 	}
+	kunit_release_action(test, stop_race_map, map_task);
 	kunit_release_action(test, stop_race, task);
 	dma_unmap_page(r->dev, r->dma, MEM_SIZE, DMA_FROM_DEVICE);
-	kunit_info(test, "%lu turns, %lu syncs, %lu pages maintained by the CPU",
-		   turns, r->syncs, race_seen);
+	kunit_info(test, "%lu turns, %lu syncs, %lu maps, %lu pages maintained by the CPU",
+		   turns, r->syncs, r->maps, race_seen);
 	KUNIT_EXPECT_GT(test, turns, 0UL);
 	KUNIT_EXPECT_GT(test, r->syncs, 0UL);
+	KUNIT_EXPECT_GT(test, r->maps, 0UL);
+	KUNIT_EXPECT_EQ(test, r->map_errors, 0UL);
 }
 
 /*
