@@ -33,6 +33,10 @@ static unsigned int grants = 100000;
 module_param(grants, uint, 0444);
 MODULE_PARM_DESC(grants, "map up to so many grants (100000)");
 
+static unsigned int cpus;
+module_param(cpus, uint, 0444);
+MODULE_PARM_DESC(cpus, "have so many CPUs map foreign pages, and measure nothing (0)");
+
 /*
  * A sample is short compared with the millisecond at which the peer guest
  * wakes up, and the median of many is taken: what Xen does for others is in a
@@ -399,9 +403,13 @@ static int xen_dma_bench_probe(struct pci_dev *pdev,
 
 	say_device(dev);
 	check_dma(w, "local");
-	local_rows(w);
-	if (xen_domain())
-		bench_foreign(w, grants);
+	if (cpus) {
+		bench_locks(w, cpus);
+	} else {
+		local_rows(w);
+		if (xen_domain())
+			bench_foreign(w, grants);
+	}
 	free_pages((unsigned long)w->buf, get_order(SZ_512K));
 	return 0;
 }

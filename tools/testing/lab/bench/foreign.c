@@ -576,6 +576,27 @@ out:
 }
 
 /**
+ * bench_locks - many maps and unmaps of foreign pages, for lock statistics
+ * @w: the device
+ * @cpus: number of CPUs that map
+ */
+void bench_locks(struct work *w, unsigned int cpus)
+{
+	static struct grant_work g = { .nr = BATCH };
+	static struct work churn = { .arg = &g, .sleeps = true };
+
+	cpus = min3(cpus, num_online_cpus(), XEN_DMA_PEER_RUN_PAGES);
+	if (!open_peer())
+		return;
+	if (choose_runs(w->dev) && !gnttab_alloc_pages(BATCH, g.pages)) {
+		bench_smp(w, slot_address(0), cpus, grant_map_unmap, &churn);
+		gnttab_free_pages(BATCH, g.pages);
+	}
+	peer_close(peer);
+	kfree(peer);
+}
+
+/**
  * bench_foreign - everything that takes another domain
  * @w: the device, and local memory
  * @most: map up to so many grants
@@ -599,8 +620,18 @@ void bench_foreign(struct work *w, unsigned int most)
 		      XEN_DMA_PEER_RUN_PAGES);
 
 	for (i = 0; i < ARRAY_SIZE(rungs); i++) {
-		if (rungs[i] > most || !crowd_alloc(rungs[i] - PEER_SLOTS))
+		if (rungs[i] > most)
 			break;
+		old = crowd.nr_pages;
+		before = free_bytes();
+		if (!crowd_alloc(rungs[i] - PEER_SLOTS))
+			break;
+		/* With struct page, which every kernel has for them. */
+		if (crowd.nr_pages - old >= 16384)
+			bench_result("bytes",
+				     (before - free_bytes()) /
+				     (crowd.nr_pages - old),
+				     "memory_per_page_for_grants@%u", rungs[i]);
 		old = crowd.nr;
 		before = free_bytes();
 		if (!crowd_grow(rungs[i]))
