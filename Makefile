@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One line a target; the work is in scripts/.
 
-.PHONY: help run check quick bench bench-locks tree refresh clean
+.PHONY: help run check quick bench bench-disk bench-locks tree refresh clean
 help: ; @sed -n 's/^## //p' Makefile
 
 ## make run        the main job: build, boot the emulated board, run the suite
@@ -13,6 +13,8 @@ check: ; @scripts/check
 quick: ; @scripts/quick
 ## make bench      what DMA costs, in instructions: bare metal, stock, series side by side
 bench: ; @scripts/bench
+## make bench-disk  what a guest's disk I/O costs dom0, per MB
+bench-disk: ; @scripts/bench-disk
 ## make bench-locks  the locks that mapping foreign memory takes, on 1 and 4 CPUs
 bench-locks: ; @scripts/bench-locks
 ## make tree       a kernel tree with the series on it, to edit in
