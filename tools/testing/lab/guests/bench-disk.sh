@@ -11,7 +11,7 @@
 . ./lib.sh
 
 TRACING=/sys/kernel/tracing
-MB=256
+MB=1024
 # Waiting for a guest's word costs dom0 something as well: rarely.
 POLL=4
 
