@@ -185,7 +185,9 @@ static void judge(struct board *b)
 		size = spans_size(&have);
 		b->low_dom0 = size < b->low_dom0 ? size : b->low_dom0;
 	}
-	b->all_low = low_blocks(b, b->tightest ? &b->tightest->direct : &b->ram);
+	/* 0: no such limit */
+	if (b->tightest && b->tightest->bounce.num)
+		b->all_low = low_blocks(b, &b->tightest->direct);
 }
 
 static int collect(struct board *b, const struct tree *t, const struct options *o)
@@ -367,11 +369,12 @@ static void text_dom0(const struct board *b, FILE *f)
 			": the bank may lie above\n", b->xen_bits, b->zone);
 	fprintf(f, "  dom0_mem=%" PRIu64 "M or more is enough: Xen gives the lowest memory first\n",
 		b->o->need / MB);
-	if (b->all_low)
-		fprintf(f, "  dom0_mem=%" PRIu64 "M is the most that is all within reach%s%s\n",
+	if (!b->tightest || !b->tightest->bounce.num)
+		fprintf(f, "  all of the RAM is within reach of every device\n");
+	else if (b->all_low)
+		fprintf(f, "  dom0_mem=%" PRIu64 "M is the most that is all within reach%s; what lies above bounces\n",
 			b->all_low / MB, b->o->used.num ? "" :
-			" (two blocks of 128 MB taken off for Xen, kernel and initramfs; see --used)",
-			b->tightest ? "; guests' memory above bounces" : "");
+			" (two blocks of 128 MB taken off for Xen, kernel and initramfs; see --used)");
 }
 
 static void text(const struct board *b, FILE *f)
@@ -492,7 +495,12 @@ static void json(const struct board *b, FILE *f)
 		fprintf(f, "%" PRIu64, b->o->need);
 	else
 		fprintf(f, "null");
-	fprintf(f, ", \"dom0_mem_all_in_reach\": %" PRIu64 " }\n}\n", b->all_low);
+	fprintf(f, ", \"dom0_mem_all_in_reach\": ");
+	if (b->all_low)
+		fprintf(f, "%" PRIu64, b->all_low);
+	else
+		fprintf(f, "null");
+	fprintf(f, " }\n}\n");
 }
 
 /* Every node, masters or not: for comparing with the kernel. */
@@ -591,23 +599,37 @@ static uint64_t behind(uint64_t last)
 	return last == UINT64_MAX ? last : last + 1;
 }
 
+/* Borders of all that a panel shows. */
+static void svg_axes(const struct board *b, const struct group *g, struct axis *cpu,
+		     struct axis *dma)
+{
+	const struct map *map = &g->first->map;
+	int i;
+
+	memset(cpu, 0, sizeof(*cpu));
+	memset(dma, 0, sizeof(*dma));
+	for (i = 0; i < b->ram.num; i++)
+		axis_add(cpu, b->ram.s[i].start, b->ram.s[i].last);
+	for (i = 0; i < b->o->banks.num; i++)
+		axis_add(cpu, b->o->banks.s[i].start, b->o->banks.s[i].last);
+	for (i = 0; i < map->num && map->regions[i].size; i++) {
+		const struct region *r = &map->regions[i];
+
+		axis_add(cpu, r->cpu, last_of(r->cpu, r->size));
+		axis_add(dma, r->dma, last_of(r->dma, r->size));
+	}
+}
+
 static void svg_panel(const struct board *b, const struct group *g, FILE *f, int left, int height)
 {
 	int bottom = height - 60, cpu_x = left + 110, dma_x = left + 330, w = 90, i;
 	const struct map *map = &g->first->map;
-	struct axis cpu = { 0 }, dma = { 0 };
+	struct axis cpu, dma;
 	const struct spans *banks = &b->o->banks;
 	char path[PATH_LEN], size[32];
 	int y[4];
 
-	for (i = 0; i < b->ram.num; i++)
-		axis_add(&cpu, b->ram.s[i].start, b->ram.s[i].last);
-	for (i = 0; i < banks->num; i++)
-		axis_add(&cpu, banks->s[i].start, banks->s[i].last);
-	for (i = 0; i < map->num && map->regions[i].size; i++) {
-		axis_add(&cpu, map->regions[i].cpu, last_of(map->regions[i].cpu, map->regions[i].size));
-		axis_add(&dma, map->regions[i].dma, last_of(map->regions[i].dma, map->regions[i].size));
-	}
+	svg_axes(b, g, &cpu, &dma);
 	fprintf(f, "<text x=\"%d\" y=\"42\" class=\"t\">", left + 10);
 	print_xml(f, tree_path(b->t, g->first->node, path, sizeof(path)));
 	fprintf(f, "%s</text>\n<text x=\"%d\" y=\"60\">", g->num > 1 ? " ..." : "", left + 10);
@@ -664,17 +686,16 @@ static void svg_panel(const struct board *b, const struct group *g, FILE *f, int
 static int svg(const struct board *b, const char *name)
 {
 	int i, marks = 2, panels = b->num_groups < 8 ? b->num_groups : 8, height;
+	struct axis cpu, dma;
 	FILE *f = fopen(name, "w");
 
 	if (!f)
 		return -1;
-	marks += 2 * b->ram.num + 2 * b->o->banks.num;
-	for (i = 0; i < panels; i++)
-		if (2 * b->groups[i].first->map.num > marks)
-			marks = 2 * b->groups[i].first->map.num;
-	marks += 8;
-	if (marks > MAX_MARKS)
-		marks = MAX_MARKS;
+	for (i = 0; i < panels; i++) {
+		svg_axes(b, &b->groups[i], &cpu, &dma);
+		marks = cpu.num > marks ? cpu.num : marks;
+		marks = dma.num > marks ? dma.num : marks;
+	}
 	height = 150 + marks * STEP;
 	fprintf(f, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%d\" height=\"%d\" font-family=\"sans-serif\" font-size=\"12\">\n",
 		panels * 560 + 20, height);
