@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One line a target; the work is in scripts/.
 
-.PHONY: help run check quick bench bench-disk bench-locks tree refresh clean
+.PHONY: help run check quick bench bench-disk bench-locks board board-test tree refresh clean
 help: ; @sed -n 's/^## //p' Makefile
 
 ## make run        the main job: build, boot the emulated board, run the suite
@@ -17,6 +17,10 @@ bench: ; @scripts/bench
 bench-disk: ; @scripts/bench-disk
 ## make bench-locks  the locks that mapping foreign memory takes, on 1 and 4 CPUs
 bench-locks: ; @scripts/bench-locks
+## make board      what a real board's card needs: BOARD=rpi4; scripts/install-rpi4 writes it
+board: ; @scripts/board
+## make board-test BOARD=rpi4 CONSOLE=<tty or host:port>: the suite on a real board
+board-test: ; @scripts/board-test
 ## make tree       a kernel tree with the series on it, to edit in
 tree: ; @scripts/tree
 ## make refresh    from that tree back to patches/ and the mirrored files
