@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One line a target; the work is in scripts/.
 
-.PHONY: help run check quick bench tree refresh clean
+.PHONY: help run check quick bench mutants matrix tree refresh clean
 help: ; @sed -n 's/^## //p' Makefile
 
 ## make run        the main job: build, boot the emulated board, run the suite
@@ -13,6 +13,8 @@ check: ; @scripts/check
 quick: ; @scripts/quick
 ## make bench      what DMA costs, in instructions: bare metal, stock, series side by side
 bench: ; @scripts/bench
+## make mutants  kernels with one defect each: is it caught? M="name ..." for some
+mutants: ; @scripts/mutants
 ## make tree       a kernel tree with the series on it, to edit in
 tree: ; @scripts/tree
 ## make refresh    from that tree back to patches/ and the mirrored files
