@@ -1167,13 +1167,27 @@ static void pool_out_of_reach(struct kunit *test)
 		dma_unmap_phys(t->dev, dma, SZ_4K, DMA_TO_DEVICE, 0);
 
 	map_in_vain(test, ctx->low.phys, SZ_4K, DMA_TO_DEVICE, 0);
-	/* The slot that nobody can use is given back. */
-	if (machine.watching)
-		KUNIT_EXPECT_EQ(test,
-				xen_dma_watch_count(&ctx->rec,
-						    XEN_DMA_WATCH_TAKE),
-				xen_dma_watch_count(&ctx->rec,
-						    XEN_DMA_WATCH_RELEASE));
+}
+
+/* A slot that the device turns out not to reach is given back. */
+static void slot_out_of_reach(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_RPI4],
+	};
+	struct ctx *ctx = test->priv;
+
+	make_bouncing_device(test, &c);
+	if (!machine.watching)
+		kunit_skip(test, "needs kprobes");
+
+	/* A mask that dma_set_mask() refuses. */
+	*ctx->t.dev->dma_mask = DMA_BIT_MASK(30);
+	map_in_vain(test, ctx->low.phys, SZ_4K, DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_dma_watch_count(&ctx->rec, XEN_DMA_WATCH_TAKE));
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_dma_watch_count(&ctx->rec, XEN_DMA_WATCH_RELEASE));
 }
 
 /* What of a list is mapped when the rest cannot be is given back. */
@@ -2725,6 +2739,7 @@ static struct kunit_case xen_dma_test_cases[] = {
 	KUNIT_CASE_PARAM(buffer_across_ranges, border_gen_params),
 	KUNIT_CASE(too_large_to_bounce),
 	KUNIT_CASE(pool_out_of_reach),
+	KUNIT_CASE(slot_out_of_reach),
 	KUNIT_CASE(map_sg_in_vain),
 	KUNIT_CASE(require_coherent_no_bounce),
 	KUNIT_CASE(memory_above_4g),

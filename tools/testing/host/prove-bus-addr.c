@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * For CBMC: what include/xen/bus-addr.h promises, for all numbers of 64 bits,
- * lists of up to three regions, and memory in up to three frames.
+ * lists of up to two regions, and memory in up to three frames.
  */
 #include <xen/bus-addr.h>
 
-#define REGIONS		3
+#define REGIONS		2
 #define FRAMES		3
 #define UNTOUCHED	0x5a5a5a5a5a5a5a5aULL
 
