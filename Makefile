@@ -15,6 +15,8 @@ quick: ; @scripts/quick
 bench: ; @scripts/bench
 ## make mutants  kernels with one defect each: is it caught? M="name ..." for some
 mutants: ; @scripts/mutants
+## make matrix   the suite after every patch: a table in out/matrix/
+matrix: ; @scripts/matrix
 ## make tree       a kernel tree with the series on it, to edit in
 tree: ; @scripts/tree
 ## make refresh    from that tree back to patches/ and the mirrored files
