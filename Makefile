@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One line a target; the work is in scripts/.
 
-.PHONY: help run check quick bench bench-disk bench-locks board board-test tree refresh clean
+.PHONY: help run check quick bench bench-disk bench-locks board board-test mutants matrix tree refresh clean
 help: ; @sed -n 's/^## //p' Makefile
 
 ## make run        the main job: build, boot the emulated board, run the suite
@@ -21,6 +21,10 @@ bench-locks: ; @scripts/bench-locks
 board: ; @scripts/board
 ## make board-test BOARD=rpi4 CONSOLE=<tty or host:port>: the suite on a real board
 board-test: ; @scripts/board-test
+## make mutants  kernels with one defect each: is it caught? M="name ..." for some
+mutants: ; @scripts/mutants
+## make matrix   the suite after every patch: a table in out/matrix/
+matrix: ; @scripts/matrix
 ## make tree       a kernel tree with the series on it, to edit in
 tree: ; @scripts/tree
 ## make refresh    from that tree back to patches/ and the mirrored files

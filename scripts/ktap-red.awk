@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # List the tests of a nested KTAP document that failed (mode=red), or that were
-# skipped with their reason (mode=skip), or count the leaves (mode=count):
+# skipped with their reason (mode=skip), or that passed (mode=pass), or count the
+# leaves (mode=count):
 # boot/test/suite/case/parameter. A test is listed, not its parents, unless it
 # failed with no failing part.
-# usage: awk [-v mode=red|skip|count] -f ktap-red.awk results.ktap
+# usage: awk [-v mode=red|skip|pass|count] -f ktap-red.awk results.ktap
 
 function indent(s) { match(s, /^ */); return RLENGTH }
 
@@ -55,6 +56,8 @@ text ~ /^(not )?ok [0-9]+/ {
 	for (i in sub_name)
 		if (i + 0 > d) delete sub_name[i]
 	if (failed && !kids_failed && mode == "red")
+		print path name
+	if (!failed && !skipped && mode == "pass" && !kids)
 		print path name
 	# A parent is skipped when all of its cases are, which are listed.
 	if (skipped && mode == "skip" && !kids)

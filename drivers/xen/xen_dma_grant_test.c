@@ -1401,6 +1401,26 @@ static void shbuf_maps_to_its_pages(struct kunit *test)
 	}
 }
 
+/* The allocator takes a page back only if nobody has left something in it. */
+static void gnttab_private_is_cleared(struct kunit *test)
+{
+	struct page *page = alloc_page(GFP_KERNEL);
+	unsigned long left;
+	int ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	ret = gnttab_pages_set_private(1, &page);
+	/* As when a grant is mapped there; on 32 bits it is a pointer already. */
+	if (BITS_PER_LONG == 64)
+		set_page_private(page, ~0UL);
+	gnttab_pages_clear_private(1, &page);
+	left = page_private(page);
+	set_page_private(page, 0);
+	__free_page(page);
+	KUNIT_ASSERT_EQ(test, 0, ret);
+	KUNIT_EXPECT_EQ(test, left, 0UL);
+}
+
 /*
  * Memory for devices that don't reach all of it
  */
@@ -1879,6 +1899,7 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE(gntdev_dmabuf_maintained),
 	KUNIT_CASE_PARAM(gnttab_dma_partly_taken, part_gen_params),
 	KUNIT_CASE_PARAM(gnttab_dma_partly_populated, part_gen_params),
+	KUNIT_CASE(gnttab_private_is_cleared),
 	KUNIT_CASE_PARAM(gntdev_dma_limit, limit_gen_params),
 	KUNIT_CASE(gntdev_dma_limit_refused),
 	KUNIT_CASE(unpopulated_without_space),

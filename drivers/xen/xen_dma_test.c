@@ -1169,6 +1169,57 @@ static void pool_out_of_reach(struct kunit *test)
 	map_in_vain(test, ctx->low.phys, SZ_4K, DMA_TO_DEVICE, 0);
 }
 
+/* A slot that the device turns out not to reach is given back. */
+static void slot_out_of_reach(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_RPI4],
+	};
+	struct ctx *ctx = test->priv;
+
+	make_bouncing_device(test, &c);
+	if (!machine.watching)
+		kunit_skip(test, "needs kprobes");
+
+	/* A mask that dma_set_mask() refuses. */
+	*ctx->t.dev->dma_mask = DMA_BIT_MASK(30);
+	map_in_vain(test, ctx->low.phys, SZ_4K, DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_dma_watch_count(&ctx->rec, XEN_DMA_WATCH_TAKE));
+	KUNIT_EXPECT_EQ(test, 1,
+			xen_dma_watch_count(&ctx->rec, XEN_DMA_WATCH_RELEASE));
+}
+
+/* What of a list is mapped when the rest cannot be is given back. */
+static void map_sg_in_vain(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_POOL_ONLY],
+	};
+	struct ctx *ctx = test->priv;
+	struct scatterlist sgl[3], *sg;
+	unsigned int i;
+
+	make_bouncing_device(test, &c);
+	if (!machine.watching)
+		kunit_skip(test, "needs kprobes");
+
+	sg_init_table(sgl, ARRAY_SIZE(sgl));
+	for_each_sg(sgl, sg, ARRAY_SIZE(sgl), i)
+		sg_set_page(sg, pfn_to_page(PHYS_PFN(ctx->low.phys)),
+			    i < 2 ? SZ_4K : LEN_MAX + SZ_4K, 0);
+	watch(ctx);
+	KUNIT_EXPECT_EQ(test, 0,
+			dma_map_sg_attrs(ctx->t.dev, sgl, ARRAY_SIZE(sgl),
+					 DMA_TO_DEVICE, DMA_ATTR_NO_WARN));
+	unwatch();
+	/* For the last entry there was none. */
+	KUNIT_EXPECT_EQ(test, 3,
+			xen_dma_watch_count(&ctx->rec, XEN_DMA_WATCH_TAKE));
+	KUNIT_EXPECT_EQ(test, 2,
+			xen_dma_watch_count(&ctx->rec, XEN_DMA_WATCH_RELEASE));
+}
+
 /* The caller has done the cache maintenance, or will; the data still goes. */
 static void skip_cpu_sync(struct kunit *test)
 {
@@ -2688,6 +2739,8 @@ static struct kunit_case xen_dma_test_cases[] = {
 	KUNIT_CASE_PARAM(buffer_across_ranges, border_gen_params),
 	KUNIT_CASE(too_large_to_bounce),
 	KUNIT_CASE(pool_out_of_reach),
+	KUNIT_CASE(slot_out_of_reach),
+	KUNIT_CASE(map_sg_in_vain),
 	KUNIT_CASE(require_coherent_no_bounce),
 	KUNIT_CASE(memory_above_4g),
 	KUNIT_CASE_PARAM(alloc_coherent, map_gen_params),

@@ -14,8 +14,12 @@
 #include "isolated.h"
 
 #include <limits.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 
 #include "kselftest_harness.h"
 
@@ -412,6 +416,94 @@ TEST_F(ioctl, gntdev_notify_in_page_not_mapped)
 {
 	EXPECT_TRUE(isolated(notify_not_mapped, self->o, -1, self->domid))
 		TH_LOG("the process is dead in the kernel");
+	EXPECT_EQ(0, self->o->first);
+	EXPECT_EQ(-EINVAL, self->o->second);
+}
+
+/*
+ * The answer of IOCTL_GNTDEV_MAP_GRANT_REF goes to a page that cannot be written
+ * before we allow it. Meanwhile another thread maps the device, which takes the
+ * lock of the address space, and then the device's. We need the former as well.
+ */
+struct slow_answer {
+	int fd;
+	int ret;
+	struct ioctl_gntdev_map_grant_ref *op;
+};
+
+static void *get_slow_answer(void *arg)
+{
+	struct slow_answer *s = arg;
+
+	s->ret = xen_ioctl(s->fd, IOCTL_GNTDEV_MAP_GRANT_REF, s->op);
+	return NULL;
+}
+
+static void *map_nothing(void *arg)
+{
+	struct slow_answer *s = arg;
+	int err = 0;
+
+	/* There are no grants at this offset */
+	xen_mmap(s->fd, 1 << 20, page_size(), PROT_READ, MAP_SHARED, &err);
+	s->ret = err;
+	return NULL;
+}
+
+static void map_while_answering(struct outcome *o, int unused, domid_t domid)
+{
+	struct slow_answer answer = { .fd = xen_open(DEV_GNTDEV) };
+	struct slow_answer mapper = { .fd = answer.fd };
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	};
+	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_WP };
+	struct uffdio_writeprotect wp = {};
+	struct pollfd fault = { .events = POLLIN };
+	pthread_t threads[2];
+	int err;
+
+	answer.op = xen_mmap(-1, 0, page_size(), PROT_READ | PROT_WRITE,
+			     MAP_PRIVATE | MAP_ANONYMOUS, &err);
+	answer.op->count = 1;
+	answer.op->refs[0].domid = domid;
+	answer.op->refs[0].ref = BAD_REF;
+	reg.range.start = (uintptr_t)answer.op;
+	reg.range.len = page_size();
+	wp.range = reg.range;
+	wp.mode = UFFDIO_WRITEPROTECT_MODE_WP;
+	fault.fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+	if (fault.fd < 0 || ioctl(fault.fd, UFFDIO_API, &api) ||
+	    ioctl(fault.fd, UFFDIO_REGISTER, &reg) ||
+	    ioctl(fault.fd, UFFDIO_WRITEPROTECT, &wp)) {
+		o->first = -ENOSYS;
+		done(o);
+		return;
+	}
+	pthread_create(&threads[0], NULL, get_slow_answer, &answer);
+	if (poll(&fault, 1, 2000) != 1) {
+		o->first = -ETIME;
+		done(o);
+		return;
+	}
+	pthread_create(&threads[1], NULL, map_nothing, &mapper);
+	usleep(200 * 1000);
+	wp.mode = 0;
+	ioctl(fault.fd, UFFDIO_WRITEPROTECT, &wp);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	o->first = answer.ret;
+	o->second = mapper.ret;
+	done(o);
+}
+
+TEST_F(ioctl, gntdev_map_while_mapped)
+{
+	EXPECT_TRUE(isolated(map_while_answering, self->o, -1, self->domid))
+		TH_LOG("the process is locked up for ever");
+	if (self->o->first == -ENOSYS)
+		SKIP(return, "no userfaultfd that protects from writing");
 	EXPECT_EQ(0, self->o->first);
 	EXPECT_EQ(-EINVAL, self->o->second);
 }
