@@ -299,6 +299,32 @@ TEST_F(ioctl, privcmd_irqfd_size)
 	EXPECT_EQ(-E2BIG, self->o->second);
 }
 
+static void dm_op_empty(struct outcome *o, int unused, domid_t domid)
+{
+	struct privcmd_dm_op_buf buf = {};
+	struct privcmd_dm_op op = {
+		.dom = domid,
+		.num = 1,
+		.ubufs = &buf,
+	};
+	int fd = xen_open(DEV_PRIVCMD), err;
+
+	buf.uptr = xen_mmap(-1, 0, 4 * page_size(), PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, &err);
+	memset(buf.uptr, 1, 4 * page_size());
+	o->first = xen_ioctl(fd, IOCTL_PRIVCMD_DM_OP, &op);
+	done(o);
+}
+
+/* An operation with nothing in it: Xen refuses it, as the domain is our own */
+TEST_F(ioctl, privcmd_dm_op_of_no_pages)
+{
+	EXPECT_TRUE(isolated(dm_op_empty, self->o, -1, self->domid))
+		TH_LOG("the process is dead in the kernel");
+	EXPECT_GT(0, self->o->first);
+	TH_LOG("Xen says %d", self->o->first);
+}
+
 /* gntdev */
 
 static int export(int gntdev, const struct granted *g, domid_t domid)
