@@ -237,6 +237,12 @@ int LLVMFuzzerTestOneInput(const unsigned char *data, size_t size)
 {
 	unsigned int i;
 
+	/* Numbers are made from these: nothing of the input before. */
+	memset(region, 0, sizeof(region));
+	memset(frame, 0, sizeof(frame));
+	first_frame = 0;
+	local_start = 0;
+	local_size = 0;
 	input = data;
 	left = size;
 	first_frame = (number() & ((1ULL << 48) - 1)) / XEN_PAGE_SIZE;
