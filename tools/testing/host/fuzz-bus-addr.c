@@ -14,11 +14,11 @@
 #define FRAMES		8
 #define UNTOUCHED	0x5a5a5a5a5a5a5a5aULL
 
+#include "frames.h"
+
 typedef unsigned __int128 u128;
 
 static struct bus_dma_region region[REGIONS + 1];
-static unsigned long frame[FRAMES];
-static u64 first_frame;
 static u64 local_start, local_size;
 
 static const unsigned char *input;
@@ -63,21 +63,6 @@ static u64 number(void)
 	default:
 		return first_frame * XEN_PAGE_SIZE + take(2) + near;
 	}
-}
-
-unsigned long pfn_to_bfn(unsigned long pfn)
-{
-	return pfn - first_frame < FRAMES ? frame[pfn - first_frame] : pfn;
-}
-
-bool xen_pfns_are_plain(unsigned long pfn, unsigned long last)
-{
-	do {
-		if (pfn - first_frame < FRAMES)
-			return false;
-	} while (pfn++ != last);
-
-	return true;
 }
 
 bool xen_bus_addr_is_local(phys_addr_t baddr)

@@ -19,9 +19,9 @@
 /* Where frames may be: in 40 bits of address if a long has no more than 32. */
 #define SOME_FRAME	(1ULL << (sizeof(long) == 4 ? 28 : 40))
 
+#include "frames.h"
+
 static struct bus_dma_region region[REGIONS + 1];
-static unsigned long frame[FRAMES];
-static unsigned long first_frame;
 static u64 state;
 
 /* xorshift64*: the same everywhere for the same seed. */
@@ -31,22 +31,6 @@ static u64 rnd(u64 below)
 	state ^= state << 25;
 	state ^= state >> 27;
 	return (state * 0x2545f4914f6cdd1dULL >> 33) % below;
-}
-
-unsigned long pfn_to_bfn(unsigned long pfn)
-{
-	return pfn - first_frame < FRAMES ? frame[pfn - first_frame] : pfn;
-}
-
-/* True only where it is, but not everywhere where it is: chunks, as on Arm. */
-bool xen_pfns_are_plain(unsigned long pfn, unsigned long last)
-{
-	do {
-		if (pfn - first_frame < FRAMES)
-			return false;
-	} while (pfn++ != last);
-
-	return true;
 }
 
 /* The lower half of the small address space. */

@@ -58,9 +58,8 @@ void bench_local(struct work *w, const char *suffix);
 
 void bench_foreign(struct work *w, unsigned int most);
 void bench_locks(struct work *w, unsigned int cpus);
-unsigned long bench_smp(struct work *w, void *pages, unsigned int cpus,
-			bool (*churn)(struct work *w),
-			struct work *churn_work);
+void bench_smp(struct work *w, void *pages, unsigned int cpus, work_fn churn,
+	       struct work *churn_work);
 
 int hypercalls_watch(void);
 void hypercalls_unwatch(void);

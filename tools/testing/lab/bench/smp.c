@@ -41,11 +41,9 @@ static int map_many(void *data)
  * @cpus: number of CPUs
  * @churn: maps and unmaps grants once; called again and again meanwhile
  * @churn_work: what it is given
- *
- * Return: how often @churn was called.
  */
-unsigned long bench_smp(struct work *w, void *pages, unsigned int cpus,
-			bool (*churn)(struct work *w), struct work *churn_work)
+void bench_smp(struct work *w, void *pages, unsigned int cpus, work_fn churn,
+	       struct work *churn_work)
 {
 	unsigned int i, failed = 0, running = 0;
 	struct mapper *mappers;
@@ -55,7 +53,7 @@ unsigned long bench_smp(struct work *w, void *pages, unsigned int cpus,
 
 	mappers = kcalloc(cpus, sizeof(*mappers), GFP_KERNEL);
 	if (!mappers)
-		return 0;
+		return;
 	for (i = 0; i < cpus; i++) {
 		struct mapper *m = &mappers[i];
 
@@ -78,12 +76,9 @@ unsigned long bench_smp(struct work *w, void *pages, unsigned int cpus,
 		for (i = 0; i < running; i++)
 			done &= completion_done(&mappers[i].done);
 	} while (!done);
-	for (i = 0; i < running; i++) {
-		wait_for_completion(&mappers[i].done);
+	for (i = 0; i < running; i++)
 		failed += mappers[i].failed;
-	}
 	pr_info("note %u CPUs: %u maps each, %u failed; 64 grants mapped and unmapped %lu times\n",
 		running, MAPS, failed, churns);
 	kfree(mappers);
-	return churns;
 }

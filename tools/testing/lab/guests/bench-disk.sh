@@ -7,32 +7,14 @@
 # scripts/bench-disk, on a machine where a nanosecond is an instruction. Prints
 # lines of "bench NAME UNIT VALUE"; no pass, no fail.
 
-# shellcheck disable=SC1091,SC2154 # variables of lib.sh
+# shellcheck disable=SC1091,SC2034,SC2154 # variables of lib.sh
 . ./lib.sh
 
 TRACING=/sys/kernel/tracing
 MB=1024
-# Waiting for a guest's word costs dom0 something as well: rarely.
+# Waiting for a guest's word costs dom0 something as well: rarely, and long.
 POLL=4
-
-# heard NAME WORDS: has the guest said so?
-heard()
-{
-	while IFS= read -r line; do
-		case $line in *"GUEST note $2"*) return 0 ;; esac
-	done <"$STATE/$1/console"
-	return 1
-}
-
-await()
-{
-	n=0
-	until heard "$1" "$2"; do
-		n=$((n + 1))
-		[ $n -lt 500 ] || { say "guest does not say '$2'"; tail -n 3 "$STATE/$1/console"; exit 1; }
-		sleep $POLL
-	done
-}
+LIMIT=2000
 
 # Milliseconds of CPU time that Xen has given to the domain with this number
 cpu_ms()
@@ -51,9 +33,9 @@ load()
 	domu_start "$1" "xvda=$nvme" - "load:xvda:$MB" || { say "$why"; exit 1; }
 	id=$(cat "$STATE/$1/id")
 	for io in read write; do
-		await "$1" "$io begins"
+		domu_says "$1" "note $io begins" || { say "$why"; exit 1; }
 		dom0=$(cpu_ms 0) domu=$(cpu_ms "$id") before=$(calls)
-		await "$1" "$io ends"
+		domu_says "$1" "note $io ends" || { say "$why"; exit 1; }
 		mb=$((MB - 32))
 		if [ -n "$counting" ]; then
 			echo "bench disk_${io}_$2 hypercalls_per_MB $((($(calls) - before) / mb))"
@@ -81,7 +63,7 @@ for persistent in 1 0; do
 	echo 0 >$TRACING/tracing_on
 	echo 1 >$TRACING/events/lab/enable
 	load $name-calls $name
-	cat $TRACING/kprobe_profile | sed 's/^/# /'
+	sed 's/^/# /' $TRACING/kprobe_profile
 	echo 0 >$TRACING/events/lab/enable
 	: >$TRACING/kprobe_events
 done

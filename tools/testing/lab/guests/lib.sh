@@ -16,6 +16,7 @@ STATE=/tmp/guests
 BRIDGE=xenbr0
 DOM0_IP=10.9.0.1
 MEMORY=80	# MB of a guest, unless the test says otherwise
+POLL=0.5	# seconds between two looks at a guest's console
 LIMIT=180	# seconds to wait for a guest's next word: many times what an idle
 		# machine needs, so that a busy one does not fail
 # For the lab's own tests, from dom0's command line: the job of all guests
@@ -341,7 +342,7 @@ domu_says()
 				return 1
 			fi
 		fi
-		sleep 0.5
+		sleep "$POLL"
 	done
 }
 
