@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # One line a target; the work is in scripts/.
 
-.PHONY: help run check quick bench bench-disk bench-locks board board-test mutants matrix tree refresh clean
+.PHONY: help run check check-full quick bench bench-disk bench-locks demo board board-test mutants matrix docs tree refresh clean
 help: ; @sed -n 's/^## //p' Makefile
 
 ## make run        the main job: build, boot the emulated board, run the suite
@@ -9,6 +9,8 @@ help: ; @sed -n 's/^## //p' Makefile
 run: ; @scripts/run-lab
 ## make check      every test that decides whether a change is good
 check: ; @scripts/check
+## make check-full  all tests there are: the mutants, the matrix, other kernels and Xens; a night
+check-full: ; @scripts/check --full
 ## make quick      the part of it that needs no kernel build
 quick: ; @scripts/quick
 ## make bench      what DMA costs, in instructions: bare metal, stock, series side by side
@@ -17,6 +19,8 @@ bench: ; @scripts/bench
 bench-disk: ; @scripts/bench-disk
 ## make bench-locks  the locks that mapping foreign memory takes, on 1 and 4 CPUs
 bench-locks: ; @scripts/bench-locks
+## make demo       how late a real-time guest is beside a Linux guest with disk and network
+demo: ; @scripts/demo
 ## make board      what a real board's card needs: BOARD=rpi4; scripts/install-rpi4 writes it
 board: ; @scripts/board
 ## make board-test BOARD=rpi4 CONSOLE=<tty or host:port>: the suite on a real board
@@ -25,6 +29,8 @@ board-test: ; @scripts/board-test
 mutants: ; @scripts/mutants
 ## make matrix   the suite after every patch: a table in out/matrix/
 matrix: ; @scripts/matrix
+## make docs       the kernel documentation's page about all this: out/docs/virt/xen-dma.html
+docs: ; @scripts/docs
 ## make tree       a kernel tree with the series on it, to edit in
 tree: ; @scripts/tree
 ## make refresh    from that tree back to patches/ and the mirrored files

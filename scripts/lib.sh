@@ -13,7 +13,9 @@ SERIES_NAME="Xen DMA Offset Developers"
 SERIES_MAIL=developers@xen-dma-offset.invalid
 CROSS=aarch64-linux-gnu-
 JOBS=${JOBS:-$(nproc)}
-export TOP CACHE LAB_DIR SERIES_DIR SERIES_NAME SERIES_MAIL CROSS JOBS
+# The machine that the lab boots: arm64, x86_64.
+LAB_ARCH=${LAB_ARCH:-arm64}
+export TOP CACHE LAB_DIR SERIES_DIR SERIES_NAME SERIES_MAIL CROSS JOBS LAB_ARCH
 export LC_ALL=C
 
 # What a run from nothing takes in the cache's file system, in MB (seen: 3450).
@@ -89,6 +91,14 @@ key() {
 			printf 'text %s\n' "$x"
 		fi
 	done | sha256sum | cut -c1-16
+}
+
+# diffs PATCH...: what patches change, without what they say.
+diffs() {
+	local p
+	for p in "$@"; do
+		sed -n '/^diff --git/,/^-- $/p' "$p"
+	done
 }
 
 # One run at a time changes the cache: others wait here.

@@ -1424,6 +1424,19 @@ static void foreign_from_device_not_invalidated(struct kunit *test)
 		}
 }
 
+/* A device whose memory is maintained, and that can be watched */
+static struct device *need_maintenance(struct kunit *test)
+{
+	struct device *dev;
+
+	need_edu(test);
+	need_watch(test);
+	dev = edu_dev(edus[0]);
+	if (dev_is_dma_coherent(dev))
+		kunit_skip(test, "the device is coherent");
+	return dev;
+}
+
 /* Finding C1: what dom0 has mapped it can maintain without Xen's help */
 static void foreign_maintained_without_xen(struct kunit *test)
 {
@@ -1433,11 +1446,7 @@ static void foreign_maintained_without_xen(struct kunit *test)
 	dma_addr_t dma;
 	unsigned int n;
 
-	need_edu(test);
-	need_watch(test);
-	dev = edu_dev(edus[0]);
-	if (dev_is_dma_coherent(dev))
-		kunit_skip(test, "the device is coherent");
+	dev = need_maintenance(test);
 	get_mem(test, edus[0], FOREIGN, 0, false, &mem);
 	xen_dma_watch_begin(dev, &watch_record);
 	dma = dma_map_page(dev, mem.page, 0, SZ_64K, dir);
@@ -1448,6 +1457,38 @@ static void foreign_maintained_without_xen(struct kunit *test)
 	xen_dma_watch_end();
 	n = xen_dma_watch_count(&watch_record, XEN_DMA_WATCH_FLUSH);
 	KUNIT_EXPECT_EQ_MSG(test, n, 0, "frames that Xen had to maintain");
+}
+
+/*
+ * To invalidate a line the CPU needs the right to write to it (Arm ARM, DC IVAC),
+ * which it has not where the grant is mapped read-only: that is left to Xen. Which
+ * must not throw away what else is in the line.
+ */
+static void foreign_readonly_left_to_xen(struct kunit *test)
+{
+	const enum dma_data_direction dir = DMA_BIDIRECTIONAL;
+	struct edu_mem mem;
+	struct device *dev;
+	dma_addr_t dma;
+	unsigned int i, n;
+
+	dev = need_maintenance(test);
+	get_mem(test, edus[0], FOREIGN, 0, true, &mem);
+	/* Not all of its lines; of a size that is not bounced for that. */
+	dma = dma_map_page(dev, mem.page, 8, 128, dir);
+	KUNIT_ASSERT_EQ(test, dma_mapping_error(dev, dma), 0);
+	xen_dma_watch_begin(dev, &watch_record);
+	dma_sync_single_for_cpu(dev, dma, 128, dir);
+	xen_dma_watch_end();
+	dma_unmap_page(dev, dma, 128, dir);
+	n = xen_dma_watch_count(&watch_record, XEN_DMA_WATCH_FLUSH);
+	KUNIT_EXPECT_GE_MSG(test, n, 1, "frames that Xen had to maintain");
+	n = xen_dma_watch_count(&watch_record, XEN_DMA_WATCH_FOR_CPU);
+	KUNIT_EXPECT_EQ_MSG(test, n, 0, "what the CPU has invalidated");
+	for (i = 0; i < watch_record.nr; i++)
+		if (watch_record.ev[i].kind == XEN_DMA_WATCH_FLUSH)
+			KUNIT_EXPECT_TRUE(test, watch_record.ev[i].how &
+						GNTTAB_CACHE_CLEAN);
 }
 
 /*
@@ -1958,6 +1999,7 @@ static struct kunit_case edu_cases[] = {
 	KUNIT_CASE(foreign_from_device_not_invalidated),
 	KUNIT_CASE(foreign_unmap_maintains_foreign),
 	KUNIT_CASE(foreign_maintained_without_xen),
+	KUNIT_CASE(foreign_readonly_left_to_xen),
 	KUNIT_CASE_SLOW(unmap_races_with_sync),
 	KUNIT_CASE_PARAM(maintenance_single, maintenance_gen_params),
 	KUNIT_CASE_PARAM_ATTR(data_single, data_gen_params, { .speed = KUNIT_SPEED_SLOW }),

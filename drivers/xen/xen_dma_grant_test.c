@@ -54,6 +54,7 @@
 #include <xen/privcmd.h>
 #include <xen/swiotlb-xen.h>
 #include <xen/xen-front-pgdir-shbuf.h>
+#include <xen/xen-ops.h>
 #include <xen/xen.h>
 #include <xen/xenbus.h>
 
@@ -131,6 +132,7 @@ static struct file *open_device(const char *path)
 #define MAX_GRANTS	96
 
 struct grants {
+	struct kunit *test;
 	struct page *block;
 	unsigned int order;
 	unsigned int step;		/* in pages of the block */
@@ -152,8 +154,8 @@ static void end_grants(void *data)
 		}
 		if (ms < 5000)
 			continue;
-		pr_err("grant %u is still mapped, its memory is lost\n",
-		       g->ref[i]);
+		KUNIT_FAIL(g->test, "grant %u is still mapped, its memory is lost",
+			   g->ref[i]);
 		return;
 	}
 	__free_pages(g->block, g->order);
@@ -183,6 +185,7 @@ static struct grants *make_grants(struct kunit *test, unsigned int nr,
 	g = kunit_kzalloc(test, sizeof(*g), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, g);
 	KUNIT_ASSERT_LE(test, nr, MAX_GRANTS);
+	g->test = test;
 	g->step = step;
 	g->order = get_order(nr * step * PAGE_SIZE);
 	g->block = alloc_pages(GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN,
@@ -1107,6 +1110,9 @@ static void unpopulated_without_space(struct kunit *test)
 		if (ret)
 			break;
 		space.nr += CHUNK;
+		if (!space.refused &&
+		    !is_zone_device_page(space.pages[space.nr - 1]))
+			kunit_skip(test, "no address space from Xen: pages are ballooned");
 	}
 	if (!space.refused)
 		kunit_skip(test, "address space does not come to an end");
@@ -1160,6 +1166,53 @@ static void no_bus_address_without_memory(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, 0, slot_unmap(slot, slot->handle[0]));
 	slot->handle[0] = INVALID_GRANT_HANDLE;
 	map_in_vain(test, dev, slot->page, "a page with no grant any more");
+}
+
+static void map_again(struct kunit *test, struct device *dev,
+		      struct page *page, const char *what)
+{
+	dma_addr_t dma = dma_map_page(dev, page, 0, PAGE_SIZE, DMA_TO_DEVICE);
+
+	if (dma_mapping_error(dev, dma)) {
+		KUNIT_FAIL(test, "%s at pseudo-physical 0x%llx cannot be mapped",
+			   what, (u64)page_to_phys(page));
+		return;
+	}
+	KUNIT_EXPECT_EQ(test, (u64)page_to_phys(page), (u64)dma);
+	dma_unmap_page(dev, dma, PAGE_SIZE, DMA_TO_DEVICE);
+}
+
+/* What has memory again is anybody's, so that any driver may get it. */
+static void bus_address_after_dma_buffer(struct kunit *test)
+{
+	struct gnttab_dma_alloc_args *args = make_dma_args(test);
+	struct page *page;
+
+	/* One page does not come from CMA, which wants all references back. */
+	args->nr_pages = 1;
+	KUNIT_ASSERT_EQ(test, 0, gnttab_dma_alloc_pages(args));
+	page = args->pages[0];
+	get_page(page);
+	KUNIT_EXPECT_EQ(test, 0, gnttab_dma_free_pages(args));
+	map_again(test, args->dev, page, "a page of a DMA buffer that is freed");
+	put_page(page);
+}
+
+static void bus_address_after_balloon(struct kunit *test)
+{
+	struct device *dev = make_device(test, "xen-dma-grant-balloon", true,
+					 0, 0, 0);
+	struct page *page;
+	unsigned int ms;
+
+	KUNIT_ASSERT_EQ(test, 0, xen_alloc_ballooned_pages(1, &page));
+	xen_free_ballooned_pages(1, &page);
+	for (ms = 0; ms < 5000 && PageOffline(page); ms += 20)
+		msleep(20);
+	if (PageOffline(page))
+		kunit_skip(test, "the balloon keeps its pages");
+	/* It may be somebody's already: nothing looks into it here. */
+	map_again(test, dev, page, "a page that was in the balloon");
 }
 
 /*
@@ -1721,10 +1774,38 @@ static void privcmd_few_hypercalls(struct kunit *test)
 	KUNIT_EXPECT_GE(test, hypercalls.unmaps, 1);
 }
 
+/* Frames 2 MB apart: the lab's peer has pages there that differ. */
+static void spread_frames(struct foreign *f, unsigned int nr)
+{
+	unsigned int i;
+
+	f->nr = nr;
+	for (i = 0; i < nr; i++)
+		f->gfn[i] = GUEST_RAM + (i & 1 ? i : i / 2 * (SZ_2M / SZ_4K));
+}
+
+/* Is at these two places the same? @blank: nothing to tell it by. */
+static bool same_page(struct kunit *test, unsigned long at,
+		      unsigned long other, bool *blank)
+{
+	u8 *a = kunit_kmalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
+	bool same;
+
+	KUNIT_ASSERT_NOT_NULL(test, a);
+	KUNIT_ASSERT_EQ(test, 0,
+			copy_from_user(a, (void __user *)at, PAGE_SIZE));
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(a + PAGE_SIZE,
+						(void __user *)other,
+						PAGE_SIZE));
+	same = !memcmp(a, a + PAGE_SIZE, PAGE_SIZE);
+	*blank = !memchr_inv(a, a[0], PAGE_SIZE);
+	kunit_kfree(test, a);
+	return same;
+}
+
 /*
  * Each frame's error, and what is mapped, must be as if the frame had been
- * mapped alone. 2 MB apart: the lab's peer has pages of its own there that
- * differ from each other.
+ * mapped alone.
  */
 static void privcmd_same_as_one_by_one(struct kunit *test)
 {
@@ -1733,21 +1814,16 @@ static void privcmd_same_as_one_by_one(struct kunit *test)
 	unsigned int i, differing = 0, failed = 0, shown = 0;
 	unsigned long all, one;
 	xen_pfn_t *v1;
-	u8 *a, *b;
+	bool blank;
 	int *err;
 
 	v1 = kunit_kcalloc(test, MAX_FRAMES, sizeof(*v1), GFP_KERNEL);
 	err = kunit_kcalloc(test, MAX_FRAMES, sizeof(*err), GFP_KERNEL);
-	a = kunit_kzalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, v1);
 	KUNIT_ASSERT_NOT_NULL(test, err);
-	KUNIT_ASSERT_NOT_NULL(test, a);
-	b = a + PAGE_SIZE;
 
 	/* No multiple of any batch's size. */
-	f->nr = MAX_FRAMES - 19;
-	for (i = 0; i < f->nr; i++)
-		f->gfn[i] = GUEST_RAM + (i & 1 ? i : i / 2 * (SZ_2M / SZ_4K));
+	spread_frames(f, MAX_FRAMES - 19);
 	for (i = 0; i < ARRAY_SIZE(bad); i++)
 		f->gfn[bad[i]] = NO_RAM + i;
 
@@ -1768,17 +1844,11 @@ static void privcmd_same_as_one_by_one(struct kunit *test)
 		} else if (f->err[i]) {
 			failed++;
 		} else {
-			KUNIT_ASSERT_EQ(test, 0,
-					copy_from_user(a, (void __user *)(all + i * PAGE_SIZE),
-						       PAGE_SIZE));
-			KUNIT_ASSERT_EQ(test, 0,
-					copy_from_user(b, (void __user *)one,
-						       PAGE_SIZE));
-			if (memcmp(a, b, PAGE_SIZE)) {
+			if (!same_page(test, all + i * PAGE_SIZE, one, &blank)) {
 				KUNIT_FAIL(test, "frame %u: another page", i);
 				shown++;
 			}
-			differing += !!memchr_inv(a, a[0], PAGE_SIZE);
+			differing += !blank;
 		}
 		vm_munmap(one, PAGE_SIZE);
 	}
@@ -1800,6 +1870,54 @@ static void privcmd_same_as_one_by_one(struct kunit *test)
 		break;
 	}
 	vm_munmap(all, f->nr * PAGE_SIZE);
+}
+
+/*
+ * privcmd comes with 512 frames at most; what it calls may be given more. The
+ * mapping frees the pages, as those that privcmd puts there itself.
+ */
+static void remap_more_than_privcmd(struct kunit *test)
+{
+	static const unsigned int look[] = { 0, 2, 510, 511, 512, 514, 598 };
+	struct foreign *f = make_foreign(test);
+	struct vm_area_struct *vma;
+	unsigned int i, differing = 0;
+	unsigned long addr, one;
+	struct page **pages;
+	int mapped;
+
+	spread_frames(f, 600);
+	addr = user_map(test, f->file, f->nr * PAGE_SIZE);
+	pages = kvzalloc_objs(*pages, f->nr);
+	KUNIT_ASSERT_NOT_NULL(test, pages);
+	if (xen_alloc_unpopulated_pages(f->nr, pages)) {
+		kvfree(pages);
+		KUNIT_FAIL_AND_ABORT(test, "no pages without memory");
+	}
+	mmap_write_lock(current->mm);
+	vma = vma_lookup(current->mm, addr);
+	vma->vm_private_data = pages;
+	mapped = xen_remap_domain_gfn_array(vma, addr, f->gfn, f->nr, f->err,
+					    vma->vm_page_prot, f->dom, pages);
+	mmap_write_unlock(current->mm);
+	KUNIT_EXPECT_EQ(test, f->nr, mapped);
+
+	for (i = 0; i < ARRAY_SIZE(look); i++) {
+		bool blank;
+
+		one = user_map(test, f->file, PAGE_SIZE);
+		KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, one,
+						     look[i], 1));
+		KUNIT_EXPECT_TRUE_MSG(test,
+				      same_page(test, addr + look[i] * PAGE_SIZE,
+						one, &blank),
+				      "frame %u: another page", look[i]);
+		differing += !blank;
+		vm_munmap(one, PAGE_SIZE);
+	}
+	vm_munmap(addr, f->nr * PAGE_SIZE);
+	if (!differing)
+		kunit_skip(test, "the guest's pages are all blank");
 }
 
 /* What has failed as a whole can be filled in piece by piece. */
@@ -1891,6 +2009,8 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE(mapped_over_a_failed_unmap),
 	KUNIT_CASE_SLOW(map_while_memory_is_short),
 	KUNIT_CASE(no_bus_address_without_memory),
+	KUNIT_CASE(bus_address_after_dma_buffer),
+	KUNIT_CASE(bus_address_after_balloon),
 	KUNIT_CASE(end_while_mapped),
 	KUNIT_CASE_PARAM(p2m_ranges_do_not_overlap, p2m_gen_params),
 	KUNIT_CASE(p2m_range_loses_no_more_pages),
@@ -1907,6 +2027,7 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE(shbuf_maps_to_its_pages),
 	KUNIT_CASE(privcmd_few_hypercalls),
 	KUNIT_CASE_SLOW(privcmd_same_as_one_by_one),
+	KUNIT_CASE(remap_more_than_privcmd),
 	KUNIT_CASE(privcmd_retry),
 	KUNIT_CASE(privcmd_unmaps_all),
 	KUNIT_CASE(privcmd_has_no_bus_address),

@@ -34,6 +34,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/ioport.h>
+#include <linux/kprobes.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
@@ -686,6 +687,35 @@ static bool maintained(struct kunit *test, enum xen_dma_watch_want want,
 	return false;
 }
 
+/* Sync, and see that just @target is maintained: see maintained(). */
+static bool sync_for_cpu(struct kunit *test, dma_addr_t dma,
+			 const struct xen_dma_watch_range *target,
+			 enum dma_data_direction dir,
+			 xen_dma_watch_machine_fn to_machine, void *arg)
+{
+	struct ctx *ctx = test->priv;
+
+	watch(ctx);
+	dma_sync_single_for_cpu(ctx->t.dev, dma, target->len, dir);
+	unwatch();
+	return maintained(test, XEN_DMA_WATCH_WANT_CPU, target, 1, to_machine,
+			  arg, "sync for CPU");
+}
+
+static bool sync_for_device(struct kunit *test, dma_addr_t dma,
+			    const struct xen_dma_watch_range *target,
+			    enum dma_data_direction dir,
+			    xen_dma_watch_machine_fn to_machine, void *arg)
+{
+	struct ctx *ctx = test->priv;
+
+	watch(ctx);
+	dma_sync_single_for_device(ctx->t.dev, dma, target->len, dir);
+	unwatch();
+	return maintained(test, XEN_DMA_WATCH_WANT_DEVICE, target, 1,
+			  to_machine, arg, "sync for device");
+}
+
 static enum xen_dma_watch_want for_cpu(enum dma_data_direction dir)
 {
 	return dir == DMA_TO_DEVICE ? XEN_DMA_WATCH_WANT_NONE :
@@ -846,7 +876,6 @@ static bool xfer_unmap(struct kunit *test, const struct xfer *x,
 static bool xfer_data(struct kunit *test, const struct xfer *x, dma_addr_t dma,
 		      const struct xen_dma_watch_range *target, bool bounced)
 {
-	struct ctx *ctx = test->priv;
 	enum dma_data_direction dir = dirs[x->dir].dir;
 	xen_dma_watch_machine_fn fn = bounced ? NULL : x->to_machine;
 
@@ -857,11 +886,7 @@ static bool xfer_data(struct kunit *test, const struct xfer *x, dma_addr_t dma,
 	}
 	if (dir != DMA_TO_DEVICE) {
 		device_writes(test, target->start, x->len, 2);
-		watch(ctx);
-		dma_sync_single_for_cpu(ctx->t.dev, dma, x->len, dir);
-		unwatch();
-		if (!maintained(test, XEN_DMA_WATCH_WANT_CPU, target, 1, fn,
-				x->arg, "sync for CPU"))
+		if (!sync_for_cpu(test, dma, target, dir, fn, x->arg))
 			return false;
 		if (!holds(x, 2)) {
 			XFER_FAIL(test, x, "synced, but the CPU reads something else");
@@ -870,11 +895,7 @@ static bool xfer_data(struct kunit *test, const struct xfer *x, dma_addr_t dma,
 	}
 
 	fill(x, 3);
-	watch(ctx);
-	dma_sync_single_for_device(ctx->t.dev, dma, x->len, dir);
-	unwatch();
-	if (!maintained(test, XEN_DMA_WATCH_WANT_DEVICE, target, 1, fn, x->arg,
-			"sync for device"))
+	if (!sync_for_device(test, dma, target, dir, fn, x->arg))
 		return false;
 	if (dir != DMA_FROM_DEVICE &&
 	    !device_reads(test, target->start, x->len, 3)) {
@@ -1264,6 +1285,92 @@ static void require_coherent_no_bounce(struct kunit *test)
 	make_bouncing_device(test, &c);
 	map_in_vain(test, ctx->low.phys, SZ_4K, DMA_BIDIRECTIONAL,
 		    DMA_ATTR_REQUIRE_COHERENT);
+}
+
+/*
+ * What is in memory when it is maintained. Emulated caches hide nothing, so that a
+ * bounce slot that is filled too late, or read too early, does no harm. Let the
+ * maintenance for the CPU be what puts the device's data there.
+ */
+
+static struct {
+	struct task_struct *task;
+	int for_device;		/* first byte of what it was, -1: nothing was */
+	u8 for_cpu;		/* becomes the first byte */
+} maintenance;
+
+static int maintain_for_device(struct kprobe *p, struct pt_regs *regs)
+{
+	if (current == READ_ONCE(maintenance.task))
+		maintenance.for_device =
+			*(u8 *)phys_to_virt(xen_dma_watch_arg(regs, 0));
+	return 0;
+}
+
+static int maintain_for_cpu(struct kprobe *p, struct pt_regs *regs)
+{
+	if (current == READ_ONCE(maintenance.task))
+		*(u8 *)phys_to_virt(xen_dma_watch_arg(regs, 0)) =
+			maintenance.for_cpu;
+	return 0;
+}
+
+static struct kprobe maintenance_probe[] = {
+	{
+		.symbol_name = "arch_sync_dma_for_device",
+		.pre_handler = maintain_for_device,
+	}, {
+		.symbol_name = "arch_sync_dma_for_cpu",
+		.pre_handler = maintain_for_cpu,
+	},
+};
+
+static void stop_maintenance(void *probe)
+{
+	unregister_kprobe(probe);
+	WRITE_ONCE(maintenance.task, NULL);
+}
+
+static void bounced_in_the_right_order(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_POOL_ONLY],
+	};
+	struct ctx *ctx = test->priv;
+	u8 *buf = phys_to_virt(ctx->low.phys);
+	unsigned int i;
+	dma_addr_t dma;
+
+	make_bouncing_device(test, &c);
+	for (i = 0; i < ARRAY_SIZE(maintenance_probe); i++) {
+		maintenance_probe[i].addr = NULL;
+		maintenance_probe[i].flags = 0;
+		if (register_kprobe(&maintenance_probe[i]))
+			kunit_skip(test, "every device is coherent here, or nowhere to watch");
+		KUNIT_ASSERT_EQ(test, 0,
+				kunit_add_action_or_reset(test, stop_maintenance,
+							  &maintenance_probe[i]));
+	}
+	WRITE_ONCE(maintenance.task, current);
+
+	*buf = 1;
+	maintenance.for_device = -1;
+	dma = dma_map_single(ctx->t.dev, buf, SZ_4K, DMA_BIDIRECTIONAL);
+	KUNIT_ASSERT_FALSE(test, dma_mapping_error(ctx->t.dev, dma));
+	KUNIT_EXPECT_EQ(test, 1, maintenance.for_device);
+
+	*buf = 2;
+	maintenance.for_device = -1;
+	dma_sync_single_for_device(ctx->t.dev, dma, SZ_4K, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, 2, maintenance.for_device);
+
+	maintenance.for_cpu = 3;
+	dma_sync_single_for_cpu(ctx->t.dev, dma, SZ_4K, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, 3, *buf);
+
+	maintenance.for_cpu = 4;
+	dma_unmap_single(ctx->t.dev, dma, SZ_4K, DMA_BIDIRECTIONAL);
+	KUNIT_EXPECT_EQ(test, 4, *buf);
 }
 
 /*
@@ -1791,17 +1898,8 @@ static void memory_above_4g(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, target.start, (u64)dma);
 	maintained(test, XEN_DMA_WATCH_WANT_DEVICE, &target, 1, NULL, NULL,
 		   "map");
-	watch(ctx);
-	dma_sync_single_for_cpu(ctx->t.dev, dma, target.len, DMA_FROM_DEVICE);
-	unwatch();
-	maintained(test, XEN_DMA_WATCH_WANT_CPU, &target, 1, NULL, NULL,
-		   "sync for CPU");
-	watch(ctx);
-	dma_sync_single_for_device(ctx->t.dev, dma, target.len,
-				   DMA_FROM_DEVICE);
-	unwatch();
-	maintained(test, XEN_DMA_WATCH_WANT_DEVICE, &target, 1, NULL, NULL,
-		   "sync for device");
+	sync_for_cpu(test, dma, &target, DMA_FROM_DEVICE, NULL, NULL);
+	sync_for_device(test, dma, &target, DMA_FROM_DEVICE, NULL, NULL);
 	watch(ctx);
 	dma_unmap_page(ctx->t.dev, dma, target.len, DMA_FROM_DEVICE);
 	unwatch();
@@ -2590,9 +2688,12 @@ static void foreign_direct_without_pool(struct kunit *test)
 }
 
 /*
- * Foreign frames that Xen refuses to maintain: the lookup says that two pages
- * of ours are where the machine has no memory. Nobody touches the data.
+ * Foreign frames that Xen refuses to maintain: the lookup says that pages of
+ * ours are where the machine has no memory. Nobody touches the data. They are
+ * more than one hypercall takes.
  */
+#define NR_LOST_FRAMES	18
+
 struct lost_frames {
 	unsigned long pfn, mfn;
 };
@@ -2600,9 +2701,10 @@ struct lost_frames {
 static void end_lost_frames(void *data)
 {
 	const struct lost_frames *f = data;
+	unsigned int i;
 
-	set_phys_to_machine(f->pfn, INVALID_P2M_ENTRY);
-	set_phys_to_machine(f->pfn + 1, INVALID_P2M_ENTRY);
+	for (i = 0; i < NR_LOST_FRAMES; i++)
+		set_phys_to_machine(f->pfn + i, INVALID_P2M_ENTRY);
 }
 
 static struct lost_frames *make_lost_frames(struct kunit *test)
@@ -2614,6 +2716,7 @@ static struct lost_frames *make_lost_frames(struct kunit *test)
 	long nr_frames = HYPERVISOR_memory_op(XENMEM_maximum_ram_page, NULL);
 	struct ctx *ctx = test->priv;
 	struct lost_frames *f;
+	unsigned int i;
 
 	KUNIT_ASSERT_GT(test, nr_frames, 0L);
 	f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
@@ -2628,8 +2731,9 @@ static struct lost_frames *make_lost_frames(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, 0,
 			kunit_add_action_or_reset(test, end_lost_frames, f));
-	KUNIT_ASSERT_TRUE(test, set_phys_to_machine(f->pfn, f->mfn));
-	KUNIT_ASSERT_TRUE(test, set_phys_to_machine(f->pfn + 1, f->mfn + 1));
+	for (i = 0; i < NR_LOST_FRAMES; i++)
+		KUNIT_ASSERT_TRUE(test, set_phys_to_machine(f->pfn + i,
+							    f->mfn + i));
 	return f;
 }
 
@@ -2669,13 +2773,14 @@ static void registers_flush_refused_maps(struct kunit *test)
 			       0);
 }
 
-/* On unmap it is too late to fail; the rest of the buffer still counts. */
-static void foreign_flush_refused_unmap_goes_on(struct kunit *test)
+/* Map the lost frames from @off on, without any maintenance; sets @target->start. */
+static dma_addr_t map_lost_frames(struct kunit *test, unsigned int off,
+				  struct xen_dma_watch_range *target,
+				  enum dma_data_direction dir)
 {
 	const struct dma_case c = {
 		.geo = &geometries[GEO_NONE],
 	};
-	struct xen_dma_watch_range target = { .len = 2 * XEN_PAGE_SIZE };
 	struct ctx *ctx = test->priv;
 	struct lost_frames *f;
 	dma_addr_t dma;
@@ -2684,21 +2789,50 @@ static void foreign_flush_refused_unmap_goes_on(struct kunit *test)
 	if (!machine.watching)
 		kunit_skip(test, "needs the watcher");
 	f = make_lost_frames(test);
-	target.start = (u64)f->mfn << XEN_PAGE_SHIFT;
-	dma = dma_map_phys(ctx->t.dev, ctx->block.phys, target.len,
-			   DMA_FROM_DEVICE, DMA_ATTR_SKIP_CPU_SYNC);
+	target->start = ((u64)f->mfn << XEN_PAGE_SHIFT) + off;
+	dma = dma_map_phys(ctx->t.dev, ctx->block.phys + off, target->len, dir,
+			   DMA_ATTR_SKIP_CPU_SYNC);
 	KUNIT_ASSERT_FALSE(test, dma_mapping_error(ctx->t.dev, dma));
-	KUNIT_EXPECT_EQ(test, target.start, (u64)dma);
-	watch(ctx);
-	dma_sync_single_for_cpu(ctx->t.dev, dma, target.len, DMA_FROM_DEVICE);
-	unwatch();
-	maintained(test, XEN_DMA_WATCH_WANT_CPU, &target, 1, NULL, NULL,
-		   "sync for CPU");
+	KUNIT_EXPECT_EQ(test, target->start, (u64)dma);
+	return dma;
+}
+
+/* On unmap it is too late to fail; the rest of the buffer still counts. */
+static void foreign_flush_refused_unmap_goes_on(struct kunit *test)
+{
+	struct xen_dma_watch_range target = {
+		.len = NR_LOST_FRAMES * XEN_PAGE_SIZE,
+	};
+	struct ctx *ctx = test->priv;
+	dma_addr_t dma;
+
+	dma = map_lost_frames(test, 0, &target, DMA_FROM_DEVICE);
+	sync_for_cpu(test, dma, &target, DMA_FROM_DEVICE, NULL, NULL);
 	watch(ctx);
 	dma_unmap_phys(ctx->t.dev, dma, target.len, DMA_FROM_DEVICE, 0);
 	unwatch();
 	maintained(test, XEN_DMA_WATCH_WANT_CPU, &target, 1, NULL, NULL,
 		   "unmap");
+}
+
+/*
+ * What dom0 has not mapped only Xen can maintain: those bytes and no others, and
+ * written for the device, not thrown away.
+ */
+static void foreign_left_to_xen(struct kunit *test)
+{
+	const unsigned int off = 0x100;
+	struct xen_dma_watch_range target = {
+		.len = NR_LOST_FRAMES * XEN_PAGE_SIZE - 3 * off,
+	};
+	struct ctx *ctx = test->priv;
+	dma_addr_t dma;
+
+	dma = map_lost_frames(test, off, &target, DMA_BIDIRECTIONAL);
+	sync_for_device(test, dma, &target, DMA_BIDIRECTIONAL, NULL, NULL);
+	sync_for_cpu(test, dma, &target, DMA_BIDIRECTIONAL, NULL, NULL);
+	dma_unmap_phys(ctx->t.dev, dma, target.len, DMA_BIDIRECTIONAL,
+		       DMA_ATTR_SKIP_CPU_SYNC);
 }
 
 /* A page to map grants at is a page like any other for dma_map_page(). */
@@ -2742,6 +2876,7 @@ static struct kunit_case xen_dma_test_cases[] = {
 	KUNIT_CASE(slot_out_of_reach),
 	KUNIT_CASE(map_sg_in_vain),
 	KUNIT_CASE(require_coherent_no_bounce),
+	KUNIT_CASE(bounced_in_the_right_order),
 	KUNIT_CASE(memory_above_4g),
 	KUNIT_CASE_PARAM(alloc_coherent, map_gen_params),
 	KUNIT_CASE_PARAM(alloc_sgtable, cookie_gen_params),
@@ -2767,6 +2902,7 @@ static struct kunit_case xen_dma_test_cases[] = {
 	KUNIT_CASE(foreign_flush_refused_fails_map),
 	KUNIT_CASE(registers_flush_refused_maps),
 	KUNIT_CASE(foreign_flush_refused_unmap_goes_on),
+	KUNIT_CASE(foreign_left_to_xen),
 	KUNIT_CASE(grant_page_debug),
 	{}
 };

@@ -60,6 +60,11 @@ static struct task_struct *watch_task;
 static struct device *watch_dev;
 static struct xen_dma_watch_record *watch_rec;
 
+/* A hypercall that is under way: what was seen before it, and its frames */
+struct watch_call {
+	unsigned int nr_before, count;
+};
+
 static bool watch_on(void)
 {
 	return READ_ONCE(watch_task) == current && in_task();
@@ -100,17 +105,19 @@ static int watch_for_cpu(struct kprobe *p, struct pt_regs *regs)
 	return 0;
 }
 
-static int watch_grant_op(struct kprobe *p, struct pt_regs *regs)
+static int watch_grant_op(struct kretprobe_instance *ri, struct pt_regs *regs)
 {
+	struct watch_call *call = (void *)ri->data;
 	const struct gnttab_cache_flush *op;
-	unsigned int i, count;
+	unsigned int i;
 
 	if (!watch_on() || xen_dma_watch_arg(regs, 0) != GNTTABOP_cache_flush)
-		return 0;
+		return 1;
 
+	call->nr_before = watch_rec->nr;
+	call->count = xen_dma_watch_arg(regs, 2);
 	op = (const void *)xen_dma_watch_arg(regs, 1);
-	count = xen_dma_watch_arg(regs, 2);
-	for (i = 0; i < count; i++)
+	for (i = 0; i < call->count; i++)
 		/* Xen takes the frame only from the address */
 		watch_add(XEN_DMA_WATCH_FLUSH,
 			  op[i].a.dev_bus_addr + op[i].offset -
@@ -118,6 +125,25 @@ static int watch_grant_op(struct kprobe *p, struct pt_regs *regs)
 			  op[i].length, op[i].op);
 	return 0;
 }
+
+/* Of several, Xen stops at the first error and does not say where. */
+static int watch_grant_ret(struct kretprobe_instance *ri, struct pt_regs *regs)
+{
+	const struct watch_call *call = (void *)ri->data;
+
+	if (call->count > 1 && regs_return_value(regs))
+		watch_rec->nr = call->nr_before;
+	return 0;
+}
+
+/* One task is watched, and the hypercall does not sleep. */
+static struct kretprobe watch_grant_probe = {
+	.kp.symbol_name = "HYPERVISOR_grant_table_op",
+	.entry_handler = watch_grant_op,
+	.handler = watch_grant_ret,
+	.data_size = sizeof(struct watch_call),
+	.maxactive = 64,
+};
 
 static int watch_take(struct kprobe *p, struct pt_regs *regs)
 {
@@ -142,9 +168,6 @@ static struct kprobe watch_probe[] = {
 	}, {
 		.symbol_name = "arch_sync_dma_for_cpu",
 		.pre_handler = watch_for_cpu,
-	}, {
-		.symbol_name = "HYPERVISOR_grant_table_op",
-		.pre_handler = watch_grant_op,
 	}, {
 		.symbol_name = "swiotlb_tbl_map_single",
 		.pre_handler = watch_take,
@@ -171,6 +194,15 @@ int xen_dma_watch_get(void)
 	if (watch_users++)
 		return 0;
 
+	watch_grant_probe.kp.addr = NULL;
+	watch_grant_probe.kp.flags = 0;
+	ret = register_kretprobe(&watch_grant_probe);
+	if (ret) {
+		pr_info("cannot watch %s: %d\n",
+			watch_grant_probe.kp.symbol_name, ret);
+		watch_users--;
+		return ret;
+	}
 	for (i = 0; i < ARRAY_SIZE(watch_probe); i++) {
 		/* What an earlier registration left in it is refused. */
 		watch_probe[i].addr = NULL;
@@ -181,6 +213,7 @@ int xen_dma_watch_get(void)
 				watch_probe[i].symbol_name, ret);
 			while (i--)
 				unregister_kprobe(&watch_probe[i]);
+			unregister_kretprobe(&watch_grant_probe);
 			watch_users--;
 			return ret;
 		}
@@ -202,6 +235,7 @@ void xen_dma_watch_put(void)
 
 	for (i = 0; i < ARRAY_SIZE(watch_probe); i++)
 		unregister_kprobe(&watch_probe[i]);
+	unregister_kretprobe(&watch_grant_probe);
 }
 EXPORT_SYMBOL_GPL(xen_dma_watch_put);
 

@@ -71,27 +71,58 @@ static void any_regions(void)
 				     region[i].dma_start)));
 }
 
-/* All that is to be said of what the first region with @addr makes of it. */
-static void claim_region(const struct bus_dma_region *m, u64 addr, u64 size,
-			 bool ok, u64 val)
-{
-	u64 offset = addr - m->cpu_start;
+/* One at a time: all at once are too hard for the solver. */
+enum region_claim {
+	REGION_EXACT,
+	REGION_OFFSET,
+	REGION_LAST,
+	REGION_START,
+	REGION_END,
+	REGION_NO_WRAP,
+	REGION_NO_WRAP_HERE,
+};
 
-	claim(ok == (size <= m->size - offset),
-	      "exactly what is in the range has an address");
+/* What is to be said of what the first region with @addr makes of it. */
+static void claim_region(enum region_claim what, const struct bus_dma_region *m,
+			 u64 addr, u64 size, bool ok, u64 val)
+{
+	u64 offset = addr - m->cpu_start, last = size - 1;
+
+	if (what == REGION_EXACT)
+		claim(ok == (size <= m->size - offset),
+		      "exactly what is in the range has an address");
 	if (!ok)
 		return;
-	claim(val - m->dma_start == offset && val >= m->dma_start,
-	      "it is as far into the range on both buses");
-	claim(val + (size - 1) >= val, "DMA addresses do not wrap");
-	claim(addr + (size - 1) >= addr, "machine addresses do not wrap");
-	claim(val + (size - 1) <= m->dma_start + (m->size - 1),
-	      "the last byte is in the range for the device");
-	claim(addr + (size - 1) <= m->cpu_start + (m->size - 1),
-	      "the last byte is in the range for the CPU");
+
+	switch (what) {
+	case REGION_EXACT:
+		break;
+	case REGION_OFFSET:
+		claim(val == m->dma_start + offset,
+		      "it is as far into the range on both buses");
+		break;
+	case REGION_LAST:
+		claim(offset + last >= offset && offset + last < m->size,
+		      "so is the last byte");
+		break;
+	case REGION_START:
+		claim(val >= m->dma_start,
+		      "the first byte is in the range for the device");
+		break;
+	case REGION_END:
+		claim(val + last - m->dma_start < m->size,
+		      "the last byte is in the range for the device");
+		break;
+	case REGION_NO_WRAP:
+		claim(val + last >= val, "DMA addresses do not wrap");
+		break;
+	case REGION_NO_WRAP_HERE:
+		claim(addr + last >= addr, "machine addresses do not wrap");
+		break;
+	}
 }
 
-void prove_regions(void)
+static void claim_regions(enum region_claim what)
 {
 	u64 addr = nondet_u64(), size = nondet_u64();
 	struct device dev = { .dma_range_map = region };
@@ -107,11 +138,46 @@ void prove_regions(void)
 	      "a failure leaves the result alone");
 	for (i = 0; i < REGIONS && region[i].size; i++)
 		if (has(region[i].cpu_start, region[i].size, addr)) {
-			claim_region(&region[i], addr, size, ok,
+			claim_region(what, &region[i], addr, size, ok,
 				     xen_dma_addr_val(dma));
 			return;
 		}
 	claim(!ok, "what no range has is refused");
+}
+
+void prove_region_exact(void)
+{
+	claim_regions(REGION_EXACT);
+}
+
+void prove_region_offset(void)
+{
+	claim_regions(REGION_OFFSET);
+}
+
+void prove_region_last(void)
+{
+	claim_regions(REGION_LAST);
+}
+
+void prove_region_start(void)
+{
+	claim_regions(REGION_START);
+}
+
+void prove_region_end(void)
+{
+	claim_regions(REGION_END);
+}
+
+void prove_region_no_wrap(void)
+{
+	claim_regions(REGION_NO_WRAP);
+}
+
+void prove_region_no_wrap_here(void)
+{
+	claim_regions(REGION_NO_WRAP_HERE);
 }
 
 /* There and back again: with what is above it is enough to try one byte. */

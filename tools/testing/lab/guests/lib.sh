@@ -10,7 +10,7 @@
 # shellcheck disable=SC1091
 . ../kselftest/ktap_helpers.sh
 
-GUESTS=/guests
+GUESTS=${GUESTS:-/guests}
 HERE=$(pwd -P)
 STATE=/tmp/guests
 BRIDGE=xenbr0
@@ -114,13 +114,18 @@ network()
 	brctl addbr $BRIDGE
 	why="cannot configure eth0, eth1 and $BRIDGE"
 	ifconfig eth0 0.0.0.0 up && brctl addif $BRIDGE eth0 && ifconfig $BRIDGE -arp up &&
-		ifconfig eth1 $DOM0_IP netmask 255.255.255.0 up || return
+		ifconfig eth1 $DOM0_IP netmask 255.255.255.0 up && serve || return
+	wait_for 15 "the carrier of eth0 and eth1" carriers || return
+	: >$STATE/network
+}
+
+# serve: dom0 has a file for guests, and its sum
+serve()
+{
 	mkdir -p $STATE/www
 	dd if=/dev/urandom of=$STATE/www/down bs=64k count=64 2>/dev/null
 	sha256sum <$STATE/www/down | cut -d ' ' -f 1 >$STATE/www/down.sum
 	httpd -p $DOM0_IP:80 -h $STATE/www >/dev/null 2>&1 </dev/null || { why="no httpd in dom0"; return 1; }
-	wait_for 15 "the carrier of eth0 and eth1" carriers || return
-	: >$STATE/network
 }
 
 carriers()
@@ -246,6 +251,7 @@ domu_create()
 		echo "ramdisk=\"$GUESTS/initramfs.gz\""
 		echo "memory=$MEMORY"
 		echo "vcpus=1"
+		[ -z "${CPUS-}" ] || echo "cpus=\"$CPUS\""
 		echo "extra=\"console=hvc0 loglevel=4 panic=0 guest.jobs=${JOB:-$4} guest.ip=10.9.0.$3\""
 		echo "on_crash=\"preserve\""
 		echo "disk=["

@@ -15,49 +15,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A guest's memory and interrupt layout is shown to Xen's tools only */
-#define __XEN_TOOLS__
-#include <public/xen.h>
 #include <public/grant_table.h>
 #include <public/memory.h>
-#include <public/sched.h>
 
 typedef int32_t __s32;
 typedef uint32_t __u32;
 typedef uint64_t __u64;
 #include <xen_dma_peer.h>
 
-#include "layout.h"
+#include "bare.h"
 
-#define PAGE_SIZE		4096UL
 #define DOMID_DOM0		0
-
-/* Translation: 4 GB flat, 4 KB granule, level 1 table of four entries */
-#define PTE_BLOCK		1UL
-#define PTE_TABLE		3UL
-#define PTE_ATTR_NORMAL		(0UL << 2)
-#define PTE_ATTR_DEVICE		(1UL << 2)
-#define PTE_SH_INNER		(3UL << 8)
-#define PTE_AF			(1UL << 10)
-#define PTE_XN			(3UL << 53)
-#define MAIR			0x04ffUL	/* 0: write-back, 1: nGnRE */
-#define TCR_T0SZ_32BIT		(32UL << 0)
-#define TCR_IRGN0_WBWA		(1UL << 8)
-#define TCR_ORGN0_WBWA		(1UL << 10)
-#define TCR_SH0_INNER		(3UL << 12)
-#define TCR_EPD1		(1UL << 23)
-#define TCR_IPS_40BIT		(2UL << 32)
-
-/* GICv2, as much as waking up on the timer takes */
-#define GICD_CTLR		0x000
-#define GICD_ISENABLER0		0x100
-#define GICC_CTLR		0x000
-#define GICC_PMR		0x004
-#define GICC_IAR		0x00c
-#define GICC_EOIR		0x010
-#define GICC_IAR_ID(v)		((v) & 0x3ff)
-#define GIC_SPURIOUS		1020
-#define CNTV_CTL_ENABLE		1UL
 
 #define RUN_BYTES		(XEN_DMA_PEER_RUN_PAGES * PAGE_SIZE)
 #define MB			(1UL << 20)
@@ -66,15 +34,6 @@ typedef uint64_t __u64;
 #define REFS_PER_FRAME		(PAGE_SIZE / sizeof(grant_entry_v1_t))
 #define GUARD_SEED(run)		(0x6775617264000000ULL + (run))
 
-long hypercall(unsigned long op, unsigned long a1, unsigned long a2,
-	       unsigned long a3);
-void mmu_on(const uint64_t *root, uint64_t mair, uint64_t tcr);
-void peer_main(uintptr_t loaded_at);
-
-extern char _end[];
-
-static uint64_t level1[4] __attribute__((aligned(32)));
-static uint64_t level2[512] __attribute__((aligned(PAGE_SIZE)));
 static union {
 	struct xen_dma_peer_ctrl ctrl;
 	char page[PAGE_SIZE];
@@ -86,83 +45,13 @@ static uintptr_t runs[XEN_DMA_PEER_MAX_RUNS];
 static unsigned int nr_runs;
 static bool mute;
 
-static void put_string(const char *s)
+void put_string(const char *s)
 {
 	size_t len = 0;
 
 	while (s[len])
 		len++;
 	hypercall(__HYPERVISOR_console_io, CONSOLEIO_write, len, (uintptr_t)s);
-}
-
-static _Noreturn void power_off(unsigned int reason)
-{
-	struct sched_shutdown arg = { .reason = reason };
-
-	for (;;)
-		hypercall(__HYPERVISOR_sched_op, SCHEDOP_shutdown,
-			  (uintptr_t)&arg, 0);
-}
-
-static _Noreturn void fatal(const char *what)
-{
-	put_string("peer: FATAL: ");
-	put_string(what);
-	put_string("\n");
-	power_off(SHUTDOWN_crash);
-}
-
-static void map_memory(void)
-{
-	/* First GB: devices, but for the place of the grant table */
-	for (uint64_t i = 0; i < 512; i++) {
-		uint64_t addr = i << 21;
-		bool normal = addr - GUEST_GNTTAB_BASE < GUEST_GNTTAB_SIZE;
-
-		level2[i] = addr | PTE_BLOCK | PTE_AF | PTE_XN |
-			    (normal ? PTE_ATTR_NORMAL | PTE_SH_INNER :
-				      PTE_ATTR_DEVICE);
-	}
-	level1[0] = (uintptr_t)level2 | PTE_TABLE;
-	for (uint64_t i = 1; i < 4; i++)
-		level1[i] = i << 30 | PTE_BLOCK | PTE_AF | PTE_ATTR_NORMAL |
-			    PTE_SH_INNER;
-	mmu_on(level1, MAIR, TCR_T0SZ_32BIT | TCR_IRGN0_WBWA | TCR_ORGN0_WBWA |
-			     TCR_SH0_INNER | TCR_EPD1 | TCR_IPS_40BIT);
-}
-
-static volatile uint32_t *gicd(unsigned int reg)
-{
-	return (volatile uint32_t *)(GUEST_GICD_BASE + reg);
-}
-
-static volatile uint32_t *gicc(unsigned int reg)
-{
-	return (volatile uint32_t *)(GUEST_GICC_BASE + reg);
-}
-
-static void init_timer(void)
-{
-	*gicd(GICD_ISENABLER0) = 1U << GUEST_TIMER_VIRT_PPI;
-	*gicd(GICD_CTLR) = 1;
-	*gicc(GICC_PMR) = 0xff;
-	*gicc(GICC_CTLR) = 1;
-}
-
-/* Interrupts stay masked: a pending one only ends the WFI */
-static void sleep_ms(void)
-{
-	uint64_t freq;
-	uint32_t iar;
-
-	asm volatile("mrs %0, cntfrq_el0" : "=r" (freq));
-	asm volatile("msr cntv_tval_el0, %0" :: "r" (freq / 1000));
-	asm volatile("msr cntv_ctl_el0, %0" :: "r" (CNTV_CTL_ENABLE));
-	asm volatile("isb\n\twfi" ::: "memory");
-	asm volatile("msr cntv_ctl_el0, %0\n\tisb" :: "r" (0UL));
-	iar = *gicc(GICC_IAR);
-	if (GICC_IAR_ID(iar) < GIC_SPURIOUS)
-		*gicc(GICC_EOIR) = iar;
 }
 
 static grant_entry_v1_t *grant_entry(grant_ref_t ref)
@@ -182,7 +71,7 @@ static void map_grant_table(void)
 
 		if (hypercall(__HYPERVISOR_memory_op, XENMEM_add_to_physmap,
 			      (uintptr_t)&arg, 0))
-			fatal("cannot map the grant table");
+			fatal("peer: cannot map the grant table");
 	}
 }
 
@@ -281,7 +170,7 @@ static void make_runs(void)
 	uint64_t bytes, start, stride;
 
 	if (pages <= 0)
-		fatal("cannot ask for the amount of memory");
+		fatal("peer: cannot ask for the amount of memory");
 	bytes = (uint64_t)pages * PAGE_SIZE;
 	if (bytes > GUEST_RAM0_SIZE)
 		bytes = GUEST_RAM0_SIZE;
@@ -293,7 +182,7 @@ static void make_runs(void)
 	if (bytes / (2 * MB) < nr_runs)
 		nr_runs = bytes / (2 * MB);
 	if (!nr_runs)
-		fatal("too little memory");
+		fatal("peer: too little memory");
 	stride = bytes / nr_runs & ~(2 * MB - 1);
 
 	for (unsigned int run = 0; run < nr_runs; run++) {
@@ -383,7 +272,7 @@ static _Noreturn void serve(void)
 
 		__atomic_store_n(&ctrl->beat, ctrl->beat + 1, __ATOMIC_RELAXED);
 		if (seq == done || mute) {
-			sleep_ms();
+			sleep_until(counter() + counter_frequency() / 1000);
 			continue;
 		}
 		ctrl->rsp_error = execute(ctrl->op, ctrl->run, ctrl->offset,
@@ -395,14 +284,8 @@ static _Noreturn void serve(void)
 	}
 }
 
-void peer_main(uintptr_t loaded_at)
+void guest_main(void)
 {
-	if (loaded_at != PEER_LOAD_ADDR ||
-	    PEER_LOAD_ADDR != GUEST_RAM0_BASE + PEER_TEXT_OFFSET)
-		fatal("not loaded where it was linked to");
-
-	map_memory();
-	init_timer();
 	map_grant_table();
 	make_runs();
 

@@ -942,27 +942,6 @@ FIXTURE_VARIANT_ADD(dmabuf, coherent_8) {
 	.flags = GNTDEV_DMA_FLAG_COHERENT, .count = 8,
 };
 
-static int dmabuf_export(int gntdev, uint32_t flags, domid_t domid,
-			 const uint32_t *refs, unsigned int count)
-{
-	struct ioctl_gntdev_dmabuf_exp_from_refs *op;
-	int ret;
-
-	op = calloc(1, sizeof(*op) + count * sizeof(op->refs[0]));
-	if (!op)
-		return -ENOMEM;
-
-	op->flags = flags;
-	op->count = count;
-	op->domid = domid;
-	memcpy(op->refs, refs, count * sizeof(op->refs[0]));
-	ret = xen_ioctl(gntdev, IOCTL_GNTDEV_DMABUF_EXP_FROM_REFS, op);
-	if (!ret)
-		ret = op->fd;
-	free(op);
-	return ret;
-}
-
 static int dmabuf_import(int gntdev, int fd, domid_t domid, uint32_t *refs,
 			 unsigned int count)
 {
@@ -981,13 +960,6 @@ static int dmabuf_import(int gntdev, int fd, domid_t domid, uint32_t *refs,
 		memcpy(refs, op->refs, count * sizeof(op->refs[0]));
 	free(op);
 	return ret;
-}
-
-static int dmabuf_import_release(int gntdev, int fd)
-{
-	struct ioctl_gntdev_dmabuf_imp_release op = { .fd = fd };
-
-	return xen_ioctl(gntdev, IOCTL_GNTDEV_DMABUF_IMP_RELEASE, &op);
 }
 
 static int dmabuf_wait_released(int gntdev, int fd, unsigned int ms)
@@ -1017,6 +989,8 @@ FIXTURE_SETUP(dmabuf)
 	self->domid = domid;
 	if (dmabuf_import_release(self->gntdev, -1) == -ENOTTY)
 		SKIP(return, "kernel without CONFIG_XEN_GNTDEV_DMABUF");
+	if (xen_is_pv())
+		SKIP(return, "gntdev of a PV domain exports no dma-bufs");
 }
 
 FIXTURE_TEARDOWN(dmabuf)

@@ -12,15 +12,8 @@
 DIR="$(cd "$(dirname "$0")" && pwd)"
 # shellcheck source=/dev/null
 . "$DIR"/../kselftest/ktap_helpers.sh
-
-# TAINT_DIE
-if [ $(($(cat /proc/sys/kernel/tainted) >> 7 & 1)) = 1 ]; then
-	ktap_print_header
-	ktap_set_plan 1
-	ktap_print_msg "the kernel has died before: not run"
-	ktap_test_fail "healthy_kernel"
-	ktap_finished
-fi
+# shellcheck source=/dev/null
+. "$DIR"/healthy.sh
 
 if [ $# = 0 ]; then
 	words=$(sed -n 's/.*\bxen_ioctl_fuzz=\([0-9]*\),\([0-9]*\).*/-n \1 -t \2/p' /proc/cmdline)

@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <xen/interface/hvm/ioreq.h>
 
 #include "kselftest_harness.h"
 
@@ -29,6 +30,10 @@
 #define LAST_DOMID	32
 /* No port of any table */
 #define BAD_PORT	0x1000000
+/* Where a guest's virtio device may be, and its register that is written */
+#define DEVICE_ADDR	0x2000000ULL
+#define QUEUE_NOTIFY	0x50
+#define GNTALLOC_LIMIT	"/sys/module/xen_gntalloc/parameters/limit"
 
 FIXTURE(ioctl)
 {
@@ -241,16 +246,164 @@ TEST_F(ioctl, privcmd_hole_is_filled)
 	close(fd);
 }
 
-static void ioeventfd_elsewhere(struct outcome *o, int unused, domid_t domid)
+/* Two ports of this domain with each other; a driver of the kernel's can have them */
+static int port_pair(int privcmd, domid_t domid, uint32_t *a, uint32_t *b)
 {
-	uint32_t port = BAD_PORT;
-	struct privcmd_ioeventfd op = {
-		.ports = (uintptr_t)&port,
+	struct evtchn_alloc_unbound *alloc;
+	struct evtchn_bind_interdomain *bind;
+	int ret;
+
+	alloc = xen_hypercall_buffer(&ret);
+	if (!alloc)
+		return ret;
+	memset(alloc, 0, page_size());
+	alloc->dom = DOMID_SELF;
+	alloc->remote_dom = domid;
+	ret = xen_hypercall(privcmd, __HYPERVISOR_event_channel_op,
+			    EVTCHNOP_alloc_unbound, (uintptr_t)alloc, 0);
+	*a = alloc->port;
+	bind = (void *)alloc;
+	if (!ret) {
+		memset(bind, 0, sizeof(*bind));
+		bind->remote_dom = domid;
+		bind->remote_port = *a;
+		ret = xen_hypercall(privcmd, __HYPERVISOR_event_channel_op,
+				    EVTCHNOP_bind_interdomain, (uintptr_t)bind,
+				    0);
+		*b = bind->local_port;
+	}
+	munmap(alloc, page_size());
+	return ret;
+}
+
+static int port_call(int privcmd, unsigned int cmd, uint32_t port)
+{
+	/* The argument of EVTCHNOP_send, and of EVTCHNOP_close */
+	uint32_t *arg;
+	int ret;
+
+	arg = xen_hypercall_buffer(&ret);
+	if (!arg)
+		return ret;
+	*arg = port;
+	ret = xen_hypercall(privcmd, __HYPERVISOR_event_channel_op, cmd,
+			    (uintptr_t)arg, 0);
+	munmap(arg, page_size());
+	return ret;
+}
+
+/* What a guest's write to a virtio device's register is */
+static const struct ioreq notify_request = {
+	.addr = DEVICE_ADDR + QUEUE_NOTIFY,
+	.size = 4,
+	.count = 1,
+	.state = STATE_IOREQ_READY,
+	.dir = IOREQ_WRITE,
+	.type = IOREQ_TYPE_COPY,
+};
+
+static struct privcmd_ioeventfd ioeventfd_for(domid_t domid, uint32_t *port)
+{
+	return (struct privcmd_ioeventfd) {
+		.ports = (uintptr_t)port,
+		.addr = DEVICE_ADDR,
 		.addr_len = 4,
-		.event_fd = eventfd(0, 0),
+		.event_fd = eventfd(0, EFD_NONBLOCK),
 		.vcpus = 1,
 		.dom = domid,
 	};
+}
+
+static void ioeventfd_end(int fd, struct privcmd_ioeventfd *op, uint32_t other)
+{
+	op->flags = PRIVCMD_IOEVENTFD_FLAG_DEASSIGN;
+	xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, op);
+	port_call(fd, EVTCHNOP_close, other);
+}
+
+static bool was_signalled(int event_fd)
+{
+	uint64_t events;
+
+	usleep(300 * 1000);
+	return read(event_fd, &events, sizeof(events)) == sizeof(events);
+}
+
+#define IOREQS	4
+
+/*
+ * A page that privcmd had, for requests of a guest, and that has been given
+ * back is the first that gntdev gets to map something else at.
+ */
+static void ioreq_page_given_back(struct outcome *o, int unused, domid_t domid)
+{
+	const unsigned int num = page_size() / XEN_PAGE;
+	int fd = xen_open(DEV_PRIVCMD), gntalloc = xen_open(DEV_GNTALLOC);
+	int gntdev = xen_open(DEV_GNTDEV), err, i;
+	xen_pfn_t *arr = calloc(num, sizeof(*arr));
+	int *errs = calloc(num, sizeof(*errs));
+	uint32_t port = 0, other = 0;
+	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
+	struct granted g;
+	struct mapped m;
+	struct ioreq *req;
+	void *va;
+
+	/* Xen refuses the frames; nobody looks at the page before it is gone */
+	va = xen_mmap(fd, 0, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
+		      &err);
+	o->first = batch_v2(fd, va, domid, arr, errs, num) ?:
+		   port_pair(fd, domid, &port, &other) ?:
+		   granted_alloc(&g, gntalloc, domid, IOREQS, true);
+	for (i = 0; !o->first && i < IOREQS; i++)
+		memcpy(g.va + i * page_size(), &notify_request,
+		       sizeof(notify_request));
+	op.ioreq = (uintptr_t)va;
+	if (!o->first)
+		o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	if (!o->first) {
+		munmap(va, page_size());
+		/* Writable: Xen lets the CPU try for ever to write elsewhere */
+		o->first = mapped_map(&m, gntdev, domid, g.refs, IOREQS,
+				      PROT_READ | PROT_WRITE);
+	}
+	if (o->first) {
+		done(o);
+		return;
+	}
+	port_call(fd, EVTCHNOP_send, other);
+	o->second = was_signalled(op.event_fd);
+	for (i = 0; i < IOREQS; i++) {
+		req = (void *)(g.va + i * page_size());
+		if (req->state != STATE_IOREQ_READY)
+			o->second |= 2;
+	}
+	/* Before the page is nobody's again */
+	ioeventfd_end(fd, &op, other);
+	mapped_free(&m);
+	done(o);
+}
+
+/* Before the next test, of which the lock of all ioeventfds may stay behind */
+TEST_F(ioctl, privcmd_ioreq_page_is_unmapped)
+{
+	EXPECT_TRUE(isolated(ioreq_page_given_back, self->o, -1, self->domid))
+		TH_LOG("the process is dead in the kernel");
+	if (self->o->first == -EOPNOTSUPP)
+		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
+	if (xen_is_pv())
+		SKIP(return, "no page is behind a PV domain's mapping");
+	EXPECT_EQ(0, self->o->first);
+	EXPECT_EQ(0, self->o->second & 1)
+		TH_LOG("the kernel takes what is mapped there now for a request");
+	EXPECT_EQ(0, self->o->second & 2)
+		TH_LOG("and writes to it");
+}
+
+static void ioeventfd_elsewhere(struct outcome *o, int unused, domid_t domid)
+{
+	uint32_t port = BAD_PORT;
+	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
 	int fd = xen_open(DEV_PRIVCMD), err;
 	void *va;
 
@@ -271,6 +424,85 @@ TEST_F(ioctl, privcmd_ioeventfd_of_other_memory)
 		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
 	EXPECT_EQ(-EFAULT, self->o->first);
 	EXPECT_EQ(-EFAULT, self->o->second);
+}
+
+/* A guest's requests, one after the other, in a page that is the guest's */
+static void ioreq_twice(struct outcome *o, int unused, domid_t domid)
+{
+	int fd = xen_open(DEV_PRIVCMD), errs[1], err, i;
+	uint32_t port = 0, other = 0;
+	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
+	/* Not where the guest has its program */
+	xen_pfn_t a, b, gfn = GUEST_RAM0_GFN + 1023;
+	struct ioreq *req, before;
+	domid_t dom;
+
+	dom = two_frames(fd, &a, &b);
+	if (!dom) {
+		o->first = -ENODEV;
+		done(o);
+		return;
+	}
+	req = xen_mmap(fd, 0, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
+		       &err);
+	o->first = batch_v2(fd, req, dom, &gfn, errs, 1) ?: errs[0] ?:
+		   port_pair(fd, domid, &port, &other);
+	op.ioreq = (uintptr_t)req;
+	if (!o->first)
+		o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	if (o->first) {
+		done(o);
+		return;
+	}
+	before = *req;
+	for (i = 0; i < 3; i++) {
+		*req = notify_request;
+		port_call(fd, EVTCHNOP_send, other);
+		o->second += was_signalled(op.event_fd) &&
+			     req->state == STATE_IORESP_READY;
+	}
+	ioeventfd_end(fd, &op, other);
+	*req = before;
+	done(o);
+}
+
+TEST_F(ioctl, privcmd_ioeventfd_again)
+{
+	EXPECT_TRUE(isolated(ioreq_twice, self->o, -1, self->domid));
+	if (self->o->first == -ENODEV)
+		SKIP(return, "no guest with two frames that differ");
+	if (self->o->first == -EOPNOTSUPP)
+		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
+	EXPECT_EQ(0, self->o->first);
+	EXPECT_EQ(3, self->o->second)
+		TH_LOG("of three requests, one after the other");
+}
+
+static void mmap_elsewhere(struct outcome *o, int unused, domid_t domid)
+{
+	struct privcmd_mmap_entry entry = { .npages = 1 };
+	struct privcmd_mmap op = {
+		.num = 1,
+		.dom = domid,
+		.entry = &entry,
+	};
+	int fd = xen_open(DEV_PRIVCMD), err;
+	void *va;
+
+	va = xen_mmap(-1, 0, page_size(), PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, &err);
+	entry.va = (uintptr_t)va;
+	o->first = xen_ioctl(fd, IOCTL_PRIVCMD_MMAP, &op);
+	done(o);
+}
+
+TEST_F(ioctl, privcmd_mmap_of_other_memory)
+{
+	EXPECT_TRUE(isolated(mmap_elsewhere, self->o, -1, self->domid))
+		TH_LOG("the process is dead in the kernel");
+	if (self->o->first == -ENOSYS)
+		SKIP(return, "IOCTL_PRIVCMD_MMAP is for PV domains");
+	EXPECT_EQ(-EINVAL, self->o->first);
 }
 
 static void irqfd_huge(struct outcome *o, int unused, domid_t domid)
@@ -327,22 +559,6 @@ TEST_F(ioctl, privcmd_dm_op_of_no_pages)
 
 /* gntdev */
 
-static int export(int gntdev, const struct granted *g, domid_t domid)
-{
-	struct ioctl_gntdev_dmabuf_exp_from_refs *op;
-	int ret;
-
-	op = calloc(1, sizeof(*op) + g->count * sizeof(op->refs[0]));
-	op->count = g->count;
-	op->domid = domid;
-	memcpy(op->refs, g->refs, g->count * sizeof(op->refs[0]));
-	ret = xen_ioctl(gntdev, IOCTL_GNTDEV_DMABUF_EXP_FROM_REFS, op);
-	if (!ret)
-		ret = op->fd;
-	free(op);
-	return ret;
-}
-
 static void unmap_exported(struct outcome *o, int unused, domid_t domid)
 {
 	struct ioctl_gntdev_unmap_grant_ref op = { .count = 2 };
@@ -356,7 +572,7 @@ static void unmap_exported(struct outcome *o, int unused, domid_t domid)
 		done(o);
 		return;
 	}
-	fd = export(gntdev, &g, domid);
+	fd = dmabuf_export(gntdev, 0, domid, g.refs, g.count);
 	o->first = fd;
 	/* The dma-buf's grants are the first that there are, so at 0 */
 	o->second = xen_ioctl(gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &op);
@@ -371,9 +587,68 @@ TEST_F(ioctl, gntdev_exported_grants_stay)
 	EXPECT_TRUE(isolated(unmap_exported, self->o, -1, self->domid));
 	if (self->o->first == -ENOTTY)
 		SKIP(return, "kernel without CONFIG_XEN_GNTDEV_DMABUF");
+	if (xen_is_pv())
+		SKIP(return, "gntdev of a PV domain exports no dma-bufs");
 	EXPECT_LE(0, self->o->first);
 	EXPECT_EQ(-ENOENT, self->o->second)
 		TH_LOG("freed, while the dma-buf has them");
+}
+
+#define OWN_IMPORTS	64
+
+/* A buffer that is imported by the file that has exported it */
+static int import_own(int gntdev, const struct granted *g, domid_t domid)
+{
+	struct ioctl_gntdev_dmabuf_imp_to_refs op = {
+		.fd = dmabuf_export(gntdev, 0, domid, g->refs, g->count),
+		.count = 1,
+		.domid = domid,
+	};
+	int ret;
+
+	if (op.fd < 0)
+		return op.fd;
+	ret = xen_ioctl(gntdev, IOCTL_GNTDEV_DMABUF_IMP_TO_REFS, &op);
+	close(op.fd);
+	return ret;
+}
+
+static long open_files(void)
+{
+	return file_number("/proc/sys/fs/file-nr", "");
+}
+
+/* Each of them may leave two files: of gntdev and of the buffer */
+TEST_F(ioctl, gntdev_import_of_own_export)
+{
+	int gntalloc = xen_open(DEV_GNTALLOC), gntdev, ret;
+	struct granted g;
+	unsigned int i;
+	long before, n;
+
+	if (xen_is_pv())
+		SKIP(return, "gntdev of a PV domain exports no dma-bufs");
+	ASSERT_EQ(0, granted_alloc(&g, gntalloc, self->domid, 1, true));
+	before = open_files();
+	ASSERT_LT(0, before);
+	for (i = 0; i < OWN_IMPORTS; i++) {
+		gntdev = xen_open(DEV_GNTDEV);
+		ret = import_own(gntdev, &g, self->domid);
+		close(gntdev);
+		if (ret == -ENOTTY)
+			SKIP(return, "kernel without CONFIG_XEN_GNTDEV_DMABUF");
+		ASSERT_EQ(0, ret);
+	}
+	for (i = 0; i < 20; i++) {
+		n = open_files();
+		if (n < before + OWN_IMPORTS)
+			break;
+		usleep(100 * 1000);
+	}
+	EXPECT_GT(before + OWN_IMPORTS, n)
+		TH_LOG("files that are closed stay open for ever");
+	granted_free(&g);
+	close(gntalloc);
 }
 
 static int clear_byte(int gntdev, uint64_t index)
@@ -446,28 +721,69 @@ TEST_F(ioctl, gntdev_notify_in_page_not_mapped)
 	EXPECT_EQ(-EINVAL, self->o->second);
 }
 
+/* A page that nobody can write to before we allow it: a userfaultfd for that */
+static int protect(void *page)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	};
+	struct uffdio_register reg = {
+		.range = { (uintptr_t)page, page_size() },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)page, page_size() },
+		.mode = UFFDIO_WRITEPROTECT_MODE_WP,
+	};
+	int fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) ||
+	    ioctl(fd, UFFDIO_REGISTER, &reg) ||
+	    ioctl(fd, UFFDIO_WRITEPROTECT, &wp))
+		return -ENOSYS;
+	return fd;
+}
+
+static bool somebody_writes(int fd)
+{
+	struct pollfd fault = { .fd = fd, .events = POLLIN };
+
+	return poll(&fault, 1, 2000) == 1;
+}
+
+static void unprotect(int fd, void *page)
+{
+	struct uffdio_writeprotect wp = {
+		.range = { (uintptr_t)page, page_size() },
+	};
+
+	ioctl(fd, UFFDIO_WRITEPROTECT, &wp);
+}
+
 /*
  * The answer of IOCTL_GNTDEV_MAP_GRANT_REF goes to a page that cannot be written
  * before we allow it. Meanwhile another thread maps the device, which takes the
  * lock of the address space, and then the device's. We need the former as well.
  */
-struct slow_answer {
+struct slow_ioctl {
 	int fd;
+	unsigned long cmd;
+	void *op;
 	int ret;
-	struct ioctl_gntdev_map_grant_ref *op;
 };
 
-static void *get_slow_answer(void *arg)
+static void *call_slowly(void *arg)
 {
-	struct slow_answer *s = arg;
+	struct slow_ioctl *s = arg;
 
-	s->ret = xen_ioctl(s->fd, IOCTL_GNTDEV_MAP_GRANT_REF, s->op);
+	s->ret = xen_ioctl(s->fd, s->cmd, s->op);
 	return NULL;
 }
 
 static void *map_nothing(void *arg)
 {
-	struct slow_answer *s = arg;
+	struct slow_ioctl *s = arg;
 	int err = 0;
 
 	/* There are no grants at this offset */
@@ -478,45 +794,36 @@ static void *map_nothing(void *arg)
 
 static void map_while_answering(struct outcome *o, int unused, domid_t domid)
 {
-	struct slow_answer answer = { .fd = xen_open(DEV_GNTDEV) };
-	struct slow_answer mapper = { .fd = answer.fd };
-	struct uffdio_api api = {
-		.api = UFFD_API,
-		.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP,
+	struct slow_ioctl answer = {
+		.fd = xen_open(DEV_GNTDEV),
+		.cmd = IOCTL_GNTDEV_MAP_GRANT_REF,
 	};
-	struct uffdio_register reg = { .mode = UFFDIO_REGISTER_MODE_WP };
-	struct uffdio_writeprotect wp = {};
-	struct pollfd fault = { .events = POLLIN };
+	struct slow_ioctl mapper = { .fd = answer.fd };
+	struct ioctl_gntdev_map_grant_ref *op;
 	pthread_t threads[2];
-	int err;
+	int err, uffd;
 
-	answer.op = xen_mmap(-1, 0, page_size(), PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, &err);
-	answer.op->count = 1;
-	answer.op->refs[0].domid = domid;
-	answer.op->refs[0].ref = BAD_REF;
-	reg.range.start = (uintptr_t)answer.op;
-	reg.range.len = page_size();
-	wp.range = reg.range;
-	wp.mode = UFFDIO_WRITEPROTECT_MODE_WP;
-	fault.fd = syscall(__NR_userfaultfd, O_CLOEXEC | O_NONBLOCK);
-	if (fault.fd < 0 || ioctl(fault.fd, UFFDIO_API, &api) ||
-	    ioctl(fault.fd, UFFDIO_REGISTER, &reg) ||
-	    ioctl(fault.fd, UFFDIO_WRITEPROTECT, &wp)) {
-		o->first = -ENOSYS;
+	op = xen_mmap(-1, 0, page_size(), PROT_READ | PROT_WRITE,
+		      MAP_PRIVATE | MAP_ANONYMOUS, &err);
+	op->count = 1;
+	op->refs[0].domid = domid;
+	op->refs[0].ref = BAD_REF;
+	answer.op = op;
+	uffd = protect(op);
+	if (uffd < 0) {
+		o->first = uffd;
 		done(o);
 		return;
 	}
-	pthread_create(&threads[0], NULL, get_slow_answer, &answer);
-	if (poll(&fault, 1, 2000) != 1) {
+	pthread_create(&threads[0], NULL, call_slowly, &answer);
+	if (!somebody_writes(uffd)) {
 		o->first = -ETIME;
 		done(o);
 		return;
 	}
 	pthread_create(&threads[1], NULL, map_nothing, &mapper);
 	usleep(200 * 1000);
-	wp.mode = 0;
-	ioctl(fault.fd, UFFDIO_WRITEPROTECT, &wp);
+	unprotect(uffd, op);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
 	o->first = answer.ret;
@@ -532,6 +839,194 @@ TEST_F(ioctl, gntdev_map_while_mapped)
 		SKIP(return, "no userfaultfd that protects from writing");
 	EXPECT_EQ(0, self->o->first);
 	EXPECT_EQ(-EINVAL, self->o->second);
+}
+
+/*
+ * The answer of IOCTL_GNTDEV_DMABUF_IMP_TO_REFS goes to such a page as well, and
+ * another thread releases the import before it is told of it.
+ */
+static void release_while_importing(struct outcome *o, int unused,
+				    domid_t domid)
+{
+	const size_t head = offsetof(struct ioctl_gntdev_dmabuf_imp_to_refs,
+				     refs);
+	struct slow_ioctl import = {
+		.fd = xen_open(DEV_GNTDEV),
+		.cmd = IOCTL_GNTDEV_DMABUF_IMP_TO_REFS,
+	};
+	struct ioctl_gntdev_dmabuf_imp_to_refs *op;
+	int err, uffd, buf = heap_buffer(page_size());
+	pthread_t thread;
+	uint8_t *mem;
+
+	if (buf < 0) {
+		o->first = -ENODEV;
+		done(o);
+		return;
+	}
+	/* The references are on a page of their own */
+	mem = xen_mmap(-1, 0, 2 * page_size(), PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, &err);
+	memset(mem, 0, 2 * page_size());
+	op = (void *)(mem + page_size() - head);
+	op->fd = buf;
+	op->count = 1;
+	op->domid = domid;
+	import.op = op;
+	uffd = protect(mem + page_size());
+	if (uffd < 0) {
+		o->first = uffd;
+		done(o);
+		return;
+	}
+	pthread_create(&thread, NULL, call_slowly, &import);
+	if (!somebody_writes(uffd)) {
+		pthread_join(thread, NULL);
+		o->first = import.ret ?: -ETIME;
+		done(o);
+		return;
+	}
+	o->second = dmabuf_import_release(import.fd, buf);
+	unprotect(uffd, mem + page_size());
+	pthread_join(thread, NULL);
+	o->first = import.ret;
+	if (o->second && !o->first)
+		o->first = dmabuf_import_release(import.fd, buf);
+	done(o);
+}
+
+TEST_F(ioctl, gntdev_import_is_released_while_made)
+{
+	EXPECT_TRUE(isolated(release_while_importing, self->o, -1, self->domid))
+		TH_LOG("the process is dead in the kernel");
+	if (self->o->first == -ENOSYS)
+		SKIP(return, "no userfaultfd that protects from writing");
+	if (self->o->first == -ENODEV || self->o->first == -ENOTTY)
+		SKIP(return, "no " DEV_DMA_HEAP ", or no CONFIG_XEN_GNTDEV_DMABUF");
+	EXPECT_EQ(0, self->o->first);
+	EXPECT_EQ(-ENOENT, self->o->second)
+		TH_LOG("freed, and then its references are told");
+}
+
+/*
+ * Offsets above 2 GB. gntdev takes the first room that is larger than what is to
+ * go there, so that not all the grants below have to be there at once: of
+ * neighbours of one size every second may go, and more when larger ones follow.
+ */
+#define FIRST_SPAN	128U
+#define LAST_SPAN	8192U
+
+struct span {
+	uint64_t start;		/* in pages */
+	uint64_t count;
+};
+
+static int span_add(int gntdev, domid_t domid, struct span *s,
+		    unsigned int count)
+{
+	uint32_t *refs = malloc(count * sizeof(*refs));
+	struct mapped m;
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < count; i++)
+		refs[i] = BAD_REF;
+	ret = mapped_insert(&m, gntdev, domid, refs, count);
+	free(refs);
+	s->start = m.index / page_size();
+	s->count = count;
+	return ret;
+}
+
+static int span_remove(int gntdev, const struct span *s)
+{
+	struct ioctl_gntdev_unmap_grant_ref op = {
+		.index = s->start * page_size(),
+		.count = s->count,
+	};
+
+	return xen_ioctl(gntdev, IOCTL_GNTDEV_UNMAP_GRANT_REF, &op);
+}
+
+/* Those of which the room is too small for @count go; the last one stays */
+static unsigned int spans_thin(int gntdev, struct span *s, unsigned int nr,
+			       unsigned int first, unsigned int count)
+{
+	uint64_t end = first ? s[first - 1].start + s[first - 1].count : 0;
+	unsigned int i, kept = first;
+
+	for (i = first; i < nr; i++) {
+		if (i + 1 < nr && s[i + 1].start - end <= count) {
+			span_remove(gntdev, &s[i]);
+			continue;
+		}
+		end = s[i].start + s[i].count;
+		s[kept++] = s[i];
+	}
+	return kept;
+}
+
+/*
+ * Pages to map grants at are the domain's own memory where Xen has no room for
+ * others: do not take so much that nobody else has any. In KB, CMA is free too.
+ */
+#define LEAVE_KB	(160 * 1024)
+
+static bool enough_memory(unsigned int pages)
+{
+	long kb = file_number("/proc/meminfo", "MemAvailable:");
+
+	return kb - (long)(pages * (page_size() / 1024)) > LEAVE_KB;
+}
+
+TEST_F_TIMEOUT(ioctl, gntdev_offset_above_2g, 120)
+{
+	const uint64_t goal = (1ULL << 31) / page_size();
+	int gntdev = xen_open(DEV_GNTDEV), ret = 0;
+	unsigned int nr = 0, count, stages = 0;
+	uint64_t end = 0, wanted;
+	struct span *s, far;
+
+	for (count = FIRST_SPAN; count <= LAST_SPAN; count *= 2)
+		stages++;
+	s = calloc(goal / FIRST_SPAN + stages, sizeof(*s));
+	ASSERT_NE(NULL, s);
+	for (count = FIRST_SPAN; !ret && count <= LAST_SPAN; count *= 2) {
+		nr = spans_thin(gntdev, s, nr, 0, count);
+		wanted = count == LAST_SPAN ? goal : end + goal / stages;
+		while (end < wanted && end < goal) {
+			ret = enough_memory(count) ?
+			      span_add(gntdev, self->domid, &s[nr], count) :
+			      -ENOMEM;
+			if (ret)
+				break;
+			ASSERT_EQ(end, s[nr].start);
+			end += count;
+			nr++;
+			nr = spans_thin(gntdev, s, nr, nr < 3 ? 0 : nr - 3,
+					count);
+		}
+	}
+	if (!ret)
+		ret = span_add(gntdev, self->domid, &far, LAST_SPAN);
+	if (ret == -ENOMEM) {
+		close(gntdev);
+		free(s);
+		SKIP(return, "no room for grants at %u offsets",
+		     (unsigned int)goal);
+	}
+	ASSERT_EQ(0, ret);
+	EXPECT_EQ(end, far.start)
+		TH_LOG("offset %llx", (unsigned long long)far.start * page_size());
+	/* What was meant is to be found there, and nothing at what it is not */
+	far.start = end;
+	EXPECT_EQ(0, clear_byte(gntdev, far.start * page_size()));
+	far.start += 1ULL << 32;
+	EXPECT_EQ(-ENOENT, span_remove(gntdev, &far));
+	far.start = end;
+	EXPECT_EQ(0, span_remove(gntdev, &far));
+	close(gntdev);
+	free(s);
 }
 
 static int wait_released(int gntdev, int fd, unsigned int ms)
@@ -576,8 +1071,11 @@ FIXTURE_SETUP(wait)
 	domid = xen_own_domid();
 	if (self->gntalloc < 0 || self->gntdev < 0 || domid < 0)
 		SKIP(return, "no gntalloc, gntdev or domain id");
+	if (xen_is_pv())
+		SKIP(return, "gntdev of a PV domain exports no dma-bufs");
 	ASSERT_EQ(0, granted_alloc(&self->g, self->gntalloc, domid, 1, true));
-	self->fd = export(self->gntdev, &self->g, domid);
+	self->fd = dmabuf_export(self->gntdev, 0, domid, self->g.refs,
+				 self->g.count);
 	if (self->fd == -ENOTTY)
 		SKIP(return, "kernel without CONFIG_XEN_GNTDEV_DMABUF");
 	ASSERT_LE(0, self->fd);
@@ -673,6 +1171,114 @@ TEST_F(ioctl, gntalloc_mapping_of_two_grants)
 	EXPECT_EQ(0, self->o->first);
 	EXPECT_EQ(0, self->o->second)
 		TH_LOG("the other file's page is freed");
+}
+
+static unsigned int set_limit(unsigned int limit)
+{
+	FILE *f = fopen(GNTALLOC_LIMIT, "r+");
+	unsigned int old = 0;
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%u", &old) == 1) {
+		rewind(f);
+		fprintf(f, "%u\n", limit);
+	}
+	fclose(f);
+	return old;
+}
+
+/* Grants that nobody uses, until the file is closed */
+static int grants_alloc(int fd, domid_t domid, unsigned int count)
+{
+	struct ioctl_gntalloc_alloc_gref *op;
+	int ret;
+
+	op = calloc(1, sizeof(*op) + count * sizeof(op->gref_ids[0]));
+	if (!op)
+		return -ENOMEM;
+	op->domid = domid;
+	op->count = count;
+	ret = xen_ioctl(fd, IOCTL_GNTALLOC_ALLOC_GREF, op);
+	free(op);
+	return ret;
+}
+
+/* The number of grants that gntalloc takes for allocated: it asks for one more */
+static unsigned int grants_counted(domid_t domid)
+{
+	unsigned int low = 0, high = 1 << 20, mid;
+	int fd, ret;
+
+	while (low < high) {
+		mid = (low + high) / 2;
+		set_limit(mid + 1);
+		fd = xen_open(DEV_GNTALLOC);
+		ret = grants_alloc(fd, domid, 1);
+		close(fd);
+		if (ret)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+#define IN_VAIN	1024
+
+/* A grant table has an end; the default is 32,768 grants */
+static void run_out_of_grants(struct outcome *o, int unused, domid_t domid)
+{
+	int held = xen_open(DEV_GNTALLOC), rest = xen_open(DEV_GNTALLOC);
+	unsigned int old = set_limit(1 << 20), counted, i;
+	long before;
+	int ret;
+
+	/* Should the count become too low, these keep it from less than none */
+	ret = grants_alloc(held, domid, IN_VAIN + 64);
+	counted = grants_counted(domid);
+	set_limit(1 << 20);
+	for (i = 8192; !ret && i; ) {
+		/* Pages that are granted are not to be the last that there are */
+		if (free_pages() < 2 * 8192 + (64 << 20) / (long)page_size()) {
+			ret = -E2BIG;
+			break;
+		}
+		ret = grants_alloc(rest, domid, i);
+		if (ret == -ENOSPC) {
+			ret = 0;
+			i /= 2;
+		}
+	}
+
+	before = free_pages();
+	for (i = 0; !ret && i < IN_VAIN; i++)
+		if (grants_alloc(rest, domid, 1) != -ENOSPC)
+			ret = -EPROTO;
+	o->second = before - free_pages() > IN_VAIN / 2;
+	close(rest);
+	if (grants_counted(domid) != counted)
+		o->second |= 2;
+	set_limit(old);
+	o->first = ret;
+	if (o->second & 2)
+		stay(o);
+	done(o);
+}
+
+TEST_F_TIMEOUT(ioctl, gntalloc_without_free_grants, 120)
+{
+	if (access(GNTALLOC_LIMIT, W_OK))
+		SKIP(return, "%s: %s", GNTALLOC_LIMIT, strerror(errno));
+	EXPECT_TRUE(isolated_for(100, run_out_of_grants, self->o, -1,
+				 self->domid));
+	if (self->o->first == -E2BIG)
+		SKIP(return, "memory comes to an end before the grants do");
+	EXPECT_EQ(0, self->o->first);
+	EXPECT_EQ(0, self->o->second & 1)
+		TH_LOG("a page is lost for each grant that there was not");
+	EXPECT_EQ(0, self->o->second & 2)
+		TH_LOG("and the count of grants is wrong from then on");
 }
 
 TEST_HARNESS_MAIN

@@ -31,10 +31,12 @@ static inline void done(struct outcome *o)
 
 /*
  * Call @fn in a process that nobody waits for: not this one, not the harness,
- * not the reader of its output. True if it says in time that it is done.
+ * not the reader of its output. True if it says in @seconds that it is done.
  */
-static inline bool isolated(void (*fn)(struct outcome *o, int fd, domid_t domid),
-			    struct outcome *o, int fd, domid_t domid)
+static inline bool
+isolated_for(unsigned int seconds,
+	     void (*fn)(struct outcome *o, int fd, domid_t domid),
+	     struct outcome *o, int fd, domid_t domid)
 {
 	const struct timespec tick = { .tv_nsec = 10 * 1000 * 1000 };
 	unsigned int i;
@@ -57,7 +59,7 @@ static inline bool isolated(void (*fn)(struct outcome *o, int fd, domid_t domid)
 		fn(o, fd, domid);
 		_exit(0);
 	}
-	for (i = 0; i < PATIENCE * 100; i++) {
+	for (i = 0; i < seconds * 100; i++) {
 		if (READ_ONCE(o->done)) {
 			__sync_synchronize();
 			return true;
@@ -65,6 +67,12 @@ static inline bool isolated(void (*fn)(struct outcome *o, int fd, domid_t domid)
 		nanosleep(&tick, NULL);
 	}
 	return false;
+}
+
+static inline bool isolated(void (*fn)(struct outcome *o, int fd, domid_t domid),
+			    struct outcome *o, int fd, domid_t domid)
+{
+	return isolated_for(PATIENCE, fn, o, fd, domid);
 }
 
 static inline struct outcome *outcome_alloc(void)

@@ -91,9 +91,14 @@ TEST_F(resource, refused_by_xen)
 	void *va;
 	int err;
 
-	/* Asking for the size: of another domain's only, and of one there is */
-	EXPECT_EQ(-EPERM, mmap_resource(self->fd, self->domid, NULL, 0));
-	EXPECT_EQ(-ESRCH, mmap_resource(self->fd, BAD_DOMID, NULL, 0));
+	/*
+	 * Asking for the size: of another domain's only, and of one there is.
+	 * Xen before 4.15 does not ask whose, and has one answer for all.
+	 */
+	if (xen_minor() >= 15) {
+		EXPECT_EQ(-EPERM, mmap_resource(self->fd, self->domid, NULL, 0));
+		EXPECT_EQ(-ESRCH, mmap_resource(self->fd, BAD_DOMID, NULL, 0));
+	}
 
 	va = xen_mmap(self->fd, 0, page_size(), PROT_READ, MAP_SHARED, &err);
 	ASSERT_NE(NULL, va);
@@ -159,6 +164,8 @@ TEST_F(resource, smaller_than_the_mapping)
 {
 	struct outcome *o;
 
+	if (xen_is_pv())
+		SKIP(return, "a PV domain's mapping has no pages to free");
 	o = outcome_alloc();
 	ASSERT_NE(NULL, o);
 	EXPECT_TRUE(isolated(call_with_less, o, self->fd, self->domid));

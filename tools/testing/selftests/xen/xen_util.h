@@ -11,9 +11,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -21,6 +23,7 @@
 #include <unistd.h>
 
 #include <linux/compiler.h>
+#include <linux/dma-heap.h>
 #include <linux/stddef.h>
 #include <linux/types.h>
 #include <xen/interface/xen.h>
@@ -34,6 +37,7 @@
 /* Xen's page: what a grant covers, whatever the kernel's page size */
 #define XEN_PAGE	4096U
 
+#define DEV_DMA_HEAP	"/dev/dma_heap/system"
 #define DEV_EVTCHN	"/dev/xen/evtchn"
 #define DEV_GNTALLOC	"/dev/xen/gntalloc"
 #define DEV_GNTDEV	"/dev/xen/gntdev"
@@ -155,6 +159,20 @@ static inline int evtchn_wait(int evtchn, int ms)
 	if (write(evtchn, &port, sizeof(port)) != sizeof(port))
 		return -EIO;
 	return port;
+}
+
+/* A PV domain maps by page table entry: no page of its own is behind it. */
+static inline bool xen_is_pv(void)
+{
+	char type[8] = "";
+	FILE *f = fopen("/sys/hypervisor/guest_type", "r");
+
+	if (f) {
+		if (!fgets(type, sizeof(type), f))
+			type[0] = 0;
+		fclose(f);
+	}
+	return !strcmp(type, "PV\n");
 }
 
 /*
@@ -284,6 +302,26 @@ static inline int granted_free(struct granted *g)
 	return ret ?: err;
 }
 
+#define MOST_GRANTS	4096
+
+/* How many pages gntalloc still grants before its limit */
+static inline long free_grants(domid_t domid)
+{
+	static struct granted g[MOST_GRANTS];
+	int gntalloc = xen_open(DEV_GNTALLOC);
+	unsigned int i, n;
+
+	if (gntalloc < 0)
+		return -1;
+	for (n = 0; n < MOST_GRANTS; n++)
+		if (granted_alloc(&g[n], gntalloc, domid, 1, true))
+			break;
+	for (i = 0; i < n; i++)
+		granted_free(&g[i]);
+	close(gntalloc);
+	return n;
+}
+
 /* Grants of a domain mapped into this process */
 struct mapped {
 	int fd;
@@ -369,6 +407,142 @@ static inline int mapped_map(struct mapped *m, int gntdev, domid_t domid,
 	if (ret)
 		mapped_remove(m);
 	return ret;
+}
+
+/*
+ * Free pages, with those that each CPU has put aside: thousands, so that what is
+ * lost could come from there.
+ */
+static inline long free_pages(void)
+{
+	FILE *f = fopen("/proc/zoneinfo", "r");
+	char line[256];
+	long sum = 0, n;
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, " pages free %ld", &n) == 1 ||
+		    sscanf(line, " count: %ld", &n) == 1)
+			sum += n;
+	fclose(f);
+	return sum;
+}
+
+/* The number behind @key at the beginning of a line */
+static inline long file_number(const char *path, const char *key)
+{
+	char line[256];
+	long val = -ENOENT;
+	FILE *f = fopen(path, "r");
+
+	if (!f)
+		return -errno;
+	while (fgets(line, sizeof(line), f)) {
+		if (strncmp(line, key, strlen(key)))
+			continue;
+		val = strtol(line + strlen(key), NULL, 10);
+		break;
+	}
+	fclose(f);
+	return val;
+}
+
+/* Of the version of Xen, 4.x */
+static inline long xen_minor(void)
+{
+	return file_number("/sys/hypervisor/version/minor", "");
+}
+
+/* What Xen has given to this domain, in KB */
+static inline long given_memory(void)
+{
+	return file_number("/sys/devices/system/xen_memory/xen_memory0/info/current_kb",
+			   "");
+}
+
+/*
+ * The domain's memory, when the balloon driver is done: where Xen says of no
+ * address space that it is free, pages for grants are ballooned out and come
+ * back later.
+ */
+static inline long settled_given_memory(void)
+{
+	long now = given_memory(), before;
+	int same = 0, i;
+
+	for (i = 0; i < 100 && same < 5; i++) {
+		before = now;
+		usleep(200 * 1000);
+		now = given_memory();
+		same = now == before ? same + 1 : 0;
+	}
+	return now;
+}
+
+/* What slabs keep for later; what KASAN holds of it in quarantine goes as well */
+static inline void shrink_slabs(void)
+{
+	glob_t caches;
+	size_t i;
+	int fd;
+
+	if (glob("/sys/kernel/slab/*/shrink", GLOB_NOSORT, NULL, &caches))
+		return;
+	for (i = 0; i < caches.gl_pathc; i++) {
+		fd = open(caches.gl_pathv[i], O_WRONLY);
+		if (fd < 0)
+			continue;
+		if (write(fd, "1", 1) < 0)
+			perror(caches.gl_pathv[i]);
+		close(fd);
+	}
+	globfree(&caches);
+}
+
+/* Returns the file descriptor of a dma-buf made of grants */
+static inline int dmabuf_export(int gntdev, uint32_t flags, domid_t domid,
+				const uint32_t *refs, unsigned int count)
+{
+	struct ioctl_gntdev_dmabuf_exp_from_refs *op;
+	int ret;
+
+	op = calloc(1, sizeof(*op) + count * sizeof(op->refs[0]));
+	if (!op)
+		return -ENOMEM;
+
+	op->flags = flags;
+	op->count = count;
+	op->domid = domid;
+	memcpy(op->refs, refs, count * sizeof(op->refs[0]));
+	ret = xen_ioctl(gntdev, IOCTL_GNTDEV_DMABUF_EXP_FROM_REFS, op);
+	if (!ret)
+		ret = op->fd;
+	free(op);
+	return ret;
+}
+
+static inline int dmabuf_import_release(int gntdev, int fd)
+{
+	struct ioctl_gntdev_dmabuf_imp_release op = { .fd = fd };
+
+	return xen_ioctl(gntdev, IOCTL_GNTDEV_DMABUF_IMP_RELEASE, &op);
+}
+
+/* Returns the file descriptor of a dma-buf of the domain's own memory */
+static inline int heap_buffer(size_t size)
+{
+	struct dma_heap_allocation_data alloc = {
+		.len = size,
+		.fd_flags = O_RDWR | O_CLOEXEC,
+	};
+	int heap = xen_open(DEV_DMA_HEAP), ret;
+
+	if (heap < 0)
+		return heap;
+	ret = xen_ioctl(heap, DMA_HEAP_IOCTL_ALLOC, &alloc);
+	close(heap);
+	return ret ?: (int)alloc.fd;
 }
 
 /* Words that differ between pages, between offsets and between seeds */

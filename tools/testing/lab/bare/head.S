@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Peer guest of the lab: entry, as an arm64 Image, at EL1 with the MMU off, and
- * the one hypercall trampoline.
+ * Bare-metal guests of the lab: entry, as an arm64 Image, at EL1 with the MMU
+ * off, and the one hypercall trampoline.
  */
 #include "layout.h"
 
@@ -14,7 +14,7 @@
 _start:
 	b	1f
 	.long	0
-	.quad	PEER_TEXT_OFFSET
+	.quad	GUEST_TEXT_OFFSET
 	.quad	_end - _start
 	.quad	IMAGE_FLAGS
 	.quad	0, 0, 0
@@ -24,7 +24,7 @@ _start:
 1:	ldr	x1, =stack_top
 	mov	sp, x1
 	adr	x0, _start
-	bl	peer_main
+	bl	bare_main
 1:	wfi
 	b	1b
 
