@@ -9,7 +9,7 @@ help: ; @sed -n 's/^## //p' Makefile
 run: ; @scripts/run-lab
 ## make check      every test that decides whether a change is good
 check: ; @scripts/check
-## make check-full  all tests there are: the mutants, the matrix, other kernels and Xens; a night
+## make check-full  the same and other kernels, other Xens, debug kernels, proofs; three hours
 check-full: ; @scripts/check --full
 ## make quick      the part of it that needs no kernel build
 quick: ; @scripts/quick

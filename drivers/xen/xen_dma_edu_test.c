@@ -922,9 +922,9 @@ static void data_single(struct kunit *test)
 }
 
 /* A block of pages has its order in page_private() */
-static void free_block(void *block)
+static void free_block(struct page *block)
 {
-	__free_pages(block, page_private((struct page *)block));
+	__free_pages(block, page_private(block));
 }
 
 static bool block_has(struct page *block, unsigned long pfn)
@@ -944,14 +944,19 @@ static struct page *find_block(struct list_head *blocks, unsigned long pfn)
 
 /*
  * Two adjacent areas of dom0's memory, the first in the device's reach and the
- * second one not, or at an address that does not follow: takes all memory there
- * is, the largest blocks first, and gives back what is not wanted. Returns the
- * second, or NULL.
+ * second one not, or at an address that does not follow. They are taken before the
+ * tests, which leave their own things in the memory there.
  */
-static struct page *get_window_end(struct kunit *test, struct edu *edu)
+static struct {
+	struct page *behind;	/* the second; NULL if there are none */
+	struct list_head blocks;
+} window_end = { .blocks = LIST_HEAD_INIT(window_end.blocks) };
+
+/* Takes all memory there is, the largest blocks first, and gives back the rest */
+static void get_window_end(struct edu *edu)
 {
 	const gfp_t gfp = GFP_KERNEL | __GFP_NOWARN | __GFP_NORETRY;
-	struct page *page, *next, *behind;
+	struct page *page, *next;
 	unsigned long pfn, first = 0;
 	LIST_HEAD(blocks);
 	u64 start, dma;
@@ -975,17 +980,25 @@ static struct page *get_window_end(struct kunit *test, struct edu *edu)
 				first = pfn;
 		}
 	}
-	behind = first ? pfn_to_page(first + AREA_PAGES) : NULL;
+	window_end.behind = first ? pfn_to_page(first + AREA_PAGES) : NULL;
 	list_for_each_entry_safe(page, next, &blocks, lru) {
 		if (first && (block_has(page, first) ||
 			      block_has(page, first + AREA_PAGES)))
-			KUNIT_EXPECT_EQ(test, 0,
-					kunit_add_action_or_reset(test, free_block,
-								  page));
+			list_move(&page->lru, &window_end.blocks);
 		else
 			free_block(page);
 	}
-	return behind;
+}
+
+static void put_window_end(void)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe(page, next, &window_end.blocks, lru) {
+		list_del(&page->lru);
+		free_block(page);
+	}
+	window_end.behind = NULL;
 }
 
 /*
@@ -998,14 +1011,12 @@ static void data_window_end(struct kunit *test)
 	const enum dma_data_direction *dir = test->param_value;
 	struct edu_job job = { .off = AREA_SIZE - PAGE_SIZE / 2, .len = PAGE_SIZE };
 	struct edu_mem mem = { .kind = LOCAL_OUTSIDE };
-	struct page *behind;
 
 	need_edu(test);
 	job.edu = edus[0];
-	behind = get_window_end(test, job.edu);
-	if (!behind)
+	if (!window_end.behind)
 		kunit_skip(test, "dom0 has no free memory on both sides of an end of the window");
-	mem.page = behind - AREA_PAGES;
+	mem.page = window_end.behind - AREA_PAGES;
 	mem.machine = page_to_phys(mem.page);
 	run_jobs(test, &mem, &job, 1, 2 * AREA_SIZE, *dir);
 }
@@ -1943,14 +1954,18 @@ static int edu_suite_init(struct kunit_suite *suite)
 {
 	watching = !xen_dma_watch_get();
 
+	if (nr_edus)
+		get_window_end(edus[0]);
 	if (!xen_domain() || !peer_domid)
 		return 0;
 	gntdev_file = filp_open("/dev/xen/gntdev", O_RDWR, 0);
 	if (IS_ERR(gntdev_file))
 		gntdev_file = NULL;
 	peer = kzalloc_obj(*peer);
-	if (!peer)
+	if (!peer) {
+		put_window_end();
 		return -ENOMEM;
+	}
 	/* What goes wrong is in peer->why, and fails each test that needs it */
 	if (peer_open(peer, peer_domid, peer_timeout_ms))
 		return 0;
@@ -1973,6 +1988,7 @@ static void edu_suite_exit(struct kunit_suite *suite)
 		peer_close(peer);
 	kfree(peer);
 	peer = NULL;
+	put_window_end();
 }
 
 static int edu_test_init(struct kunit *test)

@@ -33,8 +33,10 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/module.h>
+#include <linux/notifier.h>
 #include <linux/of.h>
 #include <linux/of_device.h>
+#include <linux/oom.h>
 #include <linux/scatterlist.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
@@ -388,6 +390,8 @@ static void end_while_mapped(struct kunit *test)
  * Memory that is short
  */
 
+#define SHORT_ROUNDS	100
+
 /* The size of the object that the lookup of foreign frames once needed. */
 struct hog {
 	struct hog *next;
@@ -395,11 +399,11 @@ struct hog {
 };
 
 /* All memory that is to be had at once: whole pages, then small objects. */
-static struct hog *take_all_memory(struct list_head *pages)
+static void take_all_memory(struct list_head *pages, struct hog **hogs)
 {
 	const gfp_t gfp = GFP_NOWAIT | __GFP_NOWARN;
-	struct hog *hogs = NULL, *hog;
 	struct page *page;
+	struct hog *hog;
 	int order;
 
 	for (order = MAX_PAGE_ORDER; order >= 0; order--) {
@@ -409,10 +413,9 @@ static struct hog *take_all_memory(struct list_head *pages)
 		}
 	}
 	while ((hog = kmalloc_obj(*hog, gfp))) {
-		hog->next = hogs;
-		hogs = hog;
+		hog->next = *hogs;
+		*hogs = hog;
 	}
-	return hogs;
 }
 
 static void give_all_memory(struct list_head *pages, struct hog *hogs)
@@ -428,28 +431,53 @@ static void give_all_memory(struct list_head *pages, struct hog *hogs)
 		__free_pages(page, page_private(page));
 }
 
+/* Nothing is to be killed for memory that is back in a moment. */
+static int no_killing(struct notifier_block *nb, unsigned long unused,
+		      void *freed)
+{
+	*(unsigned long *)freed += 1;
+	return NOTIFY_OK;
+}
+
+static struct notifier_block oom_notifier = { .notifier_call = no_killing };
+
 /*
  * A guest's I/O is carried out while dom0 itself has no memory: what a mapping
  * needs has to be there before. A dom0 that fails it here fails the guest's I/O.
+ * Several times: what another CPU frees meanwhile is memory for the mapping.
  */
 static void map_while_memory_is_short(struct kunit *test)
 {
 	struct grants *g = make_grants(test, 1, 1);
 	struct slot *slot = make_slot(test);
+	struct hog *hogs = NULL;
+	int status = GNTST_okay, lost = 0, i;
+	u64 machine = 0;
 	LIST_HEAD(pages);
-	struct hog *hogs;
-	int status;
 
+	KUNIT_ASSERT_EQ(test, 0, register_oom_notifier(&oom_notifier));
 	/* On one CPU: others have small objects that are not to be had here. */
 	preempt_disable();
-	hogs = take_all_memory(&pages);
-	status = slot_map(slot, g, 0);
+	for (i = 0; i < SHORT_ROUNDS; i++) {
+		take_all_memory(&pages, &hogs);
+		status = slot_map(slot, g, 0);
+		if (status)
+			break;
+		machine = slot_machine(slot);
+		lost = slot_unmap(slot, slot->handle[0]);
+		if (!lost)
+			slot->handle[0] = INVALID_GRANT_HANDLE;
+		if (lost || machine != grant_machine(g, 0))
+			break;
+	}
 	give_all_memory(&pages, hogs);
 	preempt_enable();
+	unregister_oom_notifier(&oom_notifier);
 
-	KUNIT_EXPECT_EQ_MSG(test, GNTST_okay, status, "mapping a grant");
+	KUNIT_EXPECT_EQ_MSG(test, GNTST_okay, status, "round %d: mapping", i);
+	KUNIT_EXPECT_EQ_MSG(test, 0, lost, "round %d: unmapping", i);
 	if (!status)
-		KUNIT_EXPECT_EQ(test, grant_machine(g, 0), slot_machine(slot));
+		KUNIT_EXPECT_EQ(test, grant_machine(g, 0), machine);
 }
 
 /*

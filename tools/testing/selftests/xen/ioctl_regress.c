@@ -67,9 +67,27 @@ FIXTURE_TEARDOWN(ioctl)
 {
 }
 
+/* Not to be woken by a signal, as who waits for a lock of the kernel */
+static bool waits_in_kernel(pid_t tid)
+{
+	char name[64], stat[128] = "", *end;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", tid);
+	fd = open(name, O_RDONLY);
+	if (fd < 0)
+		return false;
+	if (read(fd, stat, sizeof(stat) - 1) < 0)
+		stat[0] = 0;
+	close(fd);
+	end = strrchr(stat, ')');
+	return end && end[1] == ' ' && end[2] == 'D';
+}
+
 /* The end of this process would do harm, so there is none */
 static void stay(struct outcome *o)
 {
+	o->stays = 1;
 	done(o);
 	for (;;)
 		pause();
@@ -323,10 +341,11 @@ static void ioeventfd_end(int fd, struct privcmd_ioeventfd *op, uint32_t other)
 
 static bool was_signalled(int event_fd)
 {
+	struct pollfd fd = { .fd = event_fd, .events = POLLIN };
 	uint64_t events;
 
-	usleep(300 * 1000);
-	return read(event_fd, &events, sizeof(events)) == sizeof(events);
+	return poll(&fd, 1, 5000) == 1 &&
+	       read(event_fd, &events, sizeof(events)) == sizeof(events);
 }
 
 #define IOREQS	4
@@ -387,7 +406,8 @@ static void ioreq_page_given_back(struct outcome *o, int unused, domid_t domid)
 /* Before the next test, of which the lock of all ioeventfds may stay behind */
 TEST_F(ioctl, privcmd_ioreq_page_is_unmapped)
 {
-	EXPECT_TRUE(isolated(ioreq_page_given_back, self->o, -1, self->domid))
+	EXPECT_TRUE(isolated_for(20, ioreq_page_given_back, self->o, -1,
+				 self->domid))
 		TH_LOG("the process is dead in the kernel");
 	if (self->o->first == -EOPNOTSUPP)
 		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
@@ -426,6 +446,19 @@ TEST_F(ioctl, privcmd_ioeventfd_of_other_memory)
 	EXPECT_EQ(-EFAULT, self->o->second);
 }
 
+/* The kernel signals the event first */
+static bool was_answered(const struct ioreq *req)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < 5000; ms += 10) {
+		if (req->state == STATE_IORESP_READY)
+			return true;
+		usleep(10 * 1000);
+	}
+	return false;
+}
+
 /* A guest's requests, one after the other, in a page that is the guest's */
 static void ioreq_twice(struct outcome *o, int unused, domid_t domid)
 {
@@ -458,8 +491,7 @@ static void ioreq_twice(struct outcome *o, int unused, domid_t domid)
 	for (i = 0; i < 3; i++) {
 		*req = notify_request;
 		port_call(fd, EVTCHNOP_send, other);
-		o->second += was_signalled(op.event_fd) &&
-			     req->state == STATE_IORESP_READY;
+		o->second += was_signalled(op.event_fd) && was_answered(req);
 	}
 	ioeventfd_end(fd, &op, other);
 	*req = before;
@@ -468,7 +500,7 @@ static void ioreq_twice(struct outcome *o, int unused, domid_t domid)
 
 TEST_F(ioctl, privcmd_ioeventfd_again)
 {
-	EXPECT_TRUE(isolated(ioreq_twice, self->o, -1, self->domid));
+	EXPECT_TRUE(isolated_for(25, ioreq_twice, self->o, -1, self->domid));
 	if (self->o->first == -ENODEV)
 		SKIP(return, "no guest with two frames that differ");
 	if (self->o->first == -EOPNOTSUPP)
@@ -771,6 +803,8 @@ struct slow_ioctl {
 	unsigned long cmd;
 	void *op;
 	int ret;
+	pid_t tid;
+	int ended;
 };
 
 static void *call_slowly(void *arg)
@@ -786,9 +820,11 @@ static void *map_nothing(void *arg)
 	struct slow_ioctl *s = arg;
 	int err = 0;
 
+	WRITE_ONCE(s->tid, syscall(__NR_gettid));
 	/* There are no grants at this offset */
 	xen_mmap(s->fd, 1 << 20, page_size(), PROT_READ, MAP_SHARED, &err);
 	s->ret = err;
+	WRITE_ONCE(s->ended, 1);
 	return NULL;
 }
 
@@ -801,7 +837,8 @@ static void map_while_answering(struct outcome *o, int unused, domid_t domid)
 	struct slow_ioctl mapper = { .fd = answer.fd };
 	struct ioctl_gntdev_map_grant_ref *op;
 	pthread_t threads[2];
-	int err, uffd;
+	int err, uffd, i;
+	pid_t tid;
 
 	op = xen_mmap(-1, 0, page_size(), PROT_READ | PROT_WRITE,
 		      MAP_PRIVATE | MAP_ANONYMOUS, &err);
@@ -822,18 +859,26 @@ static void map_while_answering(struct outcome *o, int unused, domid_t domid)
 		return;
 	}
 	pthread_create(&threads[1], NULL, map_nothing, &mapper);
-	usleep(200 * 1000);
+	for (i = 0; i < 1000 && !READ_ONCE(mapper.ended); i++) {
+		tid = READ_ONCE(mapper.tid);
+		if (tid && waits_in_kernel(tid))
+			break;
+		usleep(10 * 1000);
+	}
+	if (i == 1000)
+		o->first = -ETIME;
 	unprotect(uffd, op);
 	pthread_join(threads[0], NULL);
 	pthread_join(threads[1], NULL);
-	o->first = answer.ret;
+	o->first = o->first ?: answer.ret;
 	o->second = mapper.ret;
 	done(o);
 }
 
 TEST_F(ioctl, gntdev_map_while_mapped)
 {
-	EXPECT_TRUE(isolated(map_while_answering, self->o, -1, self->domid))
+	EXPECT_TRUE(isolated_for(20, map_while_answering, self->o, -1,
+				 self->domid))
 		TH_LOG("the process is locked up for ever");
 	if (self->o->first == -ENOSYS)
 		SKIP(return, "no userfaultfd that protects from writing");
@@ -1042,14 +1087,13 @@ static int wait_released(int gntdev, int fd, unsigned int ms)
 /* True if the process has ended in that time */
 static bool ended(pid_t pid, unsigned int ms, int *status)
 {
-	const struct timespec tick = { .tv_nsec = 10 * 1000 * 1000 };
-	unsigned int i;
+	const uint64_t end = now_ms() + ms;
 
-	for (i = 0; i < ms / 10; i++) {
+	do {
 		if (waitpid(pid, status, WNOHANG) == pid)
 			return true;
-		nanosleep(&tick, NULL);
-	}
+		usleep(10 * 1000);
+	} while (now_ms() < end);
 	return false;
 }
 
@@ -1089,7 +1133,7 @@ FIXTURE_TEARDOWN(wait)
 
 TEST_F(wait, killed)
 {
-	int status, null;
+	int status, null, i;
 	pid_t pid;
 
 	pid = fork();
@@ -1104,6 +1148,9 @@ TEST_F(wait, killed)
 		_exit(0);
 	}
 	EXPECT_FALSE(ended(pid, 500, &status));
+	for (i = 0; i < 500 && !waits_in_kernel(pid); i++)
+		usleep(10 * 1000);
+	EXPECT_TRUE(waits_in_kernel(pid));
 	kill(pid, SIGKILL);
 	EXPECT_TRUE(ended(pid, 5000, &status))
 		TH_LOG("five seconds later it still waits");
@@ -1240,7 +1287,7 @@ static void run_out_of_grants(struct outcome *o, int unused, domid_t domid)
 	set_limit(1 << 20);
 	for (i = 8192; !ret && i; ) {
 		/* Pages that are granted are not to be the last that there are */
-		if (free_pages() < 2 * 8192 + (64 << 20) / (long)page_size()) {
+		if (free_pages() < 2 * i + (64 << 20) / (long)page_size()) {
 			ret = -E2BIG;
 			break;
 		}

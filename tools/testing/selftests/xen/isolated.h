@@ -20,6 +20,7 @@
 struct outcome {
 	int first;
 	int second;
+	int stays;
 	int done;
 };
 
@@ -29,16 +30,25 @@ static inline void done(struct outcome *o)
 	WRITE_ONCE(o->done, 1);
 }
 
+static inline uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
 /*
  * Call @fn in a process that nobody waits for: not this one, not the harness,
- * not the reader of its output. True if it says in @seconds that it is done.
+ * not the reader of its output. True if it says in @seconds that it is done. What
+ * its end gives back has then gone, unless it stays or its end takes seconds.
  */
 static inline bool
 isolated_for(unsigned int seconds,
 	     void (*fn)(struct outcome *o, int fd, domid_t domid),
 	     struct outcome *o, int fd, domid_t domid)
 {
-	const struct timespec tick = { .tv_nsec = 10 * 1000 * 1000 };
+	uint64_t end = now_ms() + seconds * 1000ULL;
 	unsigned int i;
 	int null;
 	pid_t pid;
@@ -59,14 +69,15 @@ isolated_for(unsigned int seconds,
 		fn(o, fd, domid);
 		_exit(0);
 	}
-	for (i = 0; i < seconds * 100; i++) {
-		if (READ_ONCE(o->done)) {
-			__sync_synchronize();
-			return true;
-		}
-		nanosleep(&tick, NULL);
-	}
-	return false;
+	while (!READ_ONCE(o->done) && now_ms() < end)
+		usleep(10 * 1000);
+	__sync_synchronize();
+	if (!READ_ONCE(o->done))
+		return false;
+	end = now_ms() + 3000;
+	while (!o->stays && !waitpid(pid, NULL, WNOHANG) && now_ms() < end)
+		usleep(10 * 1000);
+	return true;
 }
 
 static inline bool isolated(void (*fn)(struct outcome *o, int fd, domid_t domid),
