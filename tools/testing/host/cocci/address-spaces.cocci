@@ -101,3 +101,63 @@ position p;
 p << dma_frame.p;
 @@
 coccilib.report.print_report(p[0], "dma_frame: a DMA address taken for a physical one")
+
+// With pages larger than 4 KB a Xen frame's number is not a Linux page's.
+@xen_frame@
+expression E;
+position p;
+@@
+(
+ pfn_to_kaddr(page_to_xen_pfn(E))@p
+|
+ pfn_to_page(\(gfn_to_pfn\|bfn_to_pfn\|page_to_xen_pfn\)(E))@p
+|
+ page_to_pfn(xen_pfn_to_page(E))@p
+)
+
+@script:python depends on report@
+p << xen_frame.p;
+@@
+coccilib.report.print_report(p[0], "xen_frame: a Xen frame where a Linux page's number is wanted")
+
+// The same the other way round, by way of a variable.
+@linux_frame@
+expression E, D;
+idexpression n;
+position p;
+@@
+ n = \(virt_to_pfn\|page_to_pfn\)(E)@p
+ <+... \(pfn_to_gfn\|pfn_to_bfn\|pfn_to_mfn\)(\(n\|n + D\)) ...+>
+
+@script:python depends on report@
+p << linux_frame.p;
+@@
+coccilib.report.print_report(p[0], "linux_frame: a Linux page's number where a Xen frame is wanted")
+
+// Grants are mapped at pages of ZONE_DEVICE that are as good as RAM.
+@zone_device@
+expression E;
+position p;
+@@
+ WARN_ON_ONCE(is_zone_device_page(E))@p
+
+@script:python depends on report@
+p << zone_device.p;
+@@
+coccilib.report.print_report(p[0], "zone_device: refuses the pages that grants are mapped at")
+
+// Memory that user space names: whose mapping is it?
+@whose_mapping@
+expression E;
+expression V;
+position p;
+@@
+ V = \(vma_lookup\|find_vma\)(...)
+ ... when != V->vm_ops
+     when any
+ V->vm_private_data = E@p
+
+@script:python depends on report@
+p << whose_mapping.p;
+@@
+coccilib.report.print_report(p[0], "whose_mapping: takes another driver's vm_private_data")
