@@ -982,9 +982,10 @@ static void get_window_end(struct edu *edu)
 	}
 	window_end.behind = first ? pfn_to_page(first + AREA_PAGES) : NULL;
 	list_for_each_entry_safe(page, next, &blocks, lru) {
+		list_del(&page->lru);
 		if (first && (block_has(page, first) ||
 			      block_has(page, first + AREA_PAGES)))
-			list_move(&page->lru, &window_end.blocks);
+			list_add(&page->lru, &window_end.blocks);
 		else
 			free_block(page);
 	}
