@@ -426,6 +426,7 @@ static void give_all_memory(struct list_head *pages, struct hog *hogs)
 	for (; hogs; hogs = next) {
 		next = hogs->next;
 		kfree(hogs);
+		cond_resched();
 	}
 	list_for_each_entry_safe(page, next_page, pages, lru)
 		__free_pages(page, page_private(page));

@@ -1101,6 +1101,25 @@ static void map_outside(struct kunit *test)
 		kunit_skip(test, "none of the memory found lies outside of the window");
 }
 
+/* No bytes end before they begin, and at a page's beginning in another page */
+static void map_nothing(struct kunit *test)
+{
+	const struct dma_case c = {
+		.geo = &geometries[GEO_RPI4],
+	};
+	struct ctx *ctx = test->priv;
+	dma_addr_t dma;
+	u64 want;
+
+	make_device(test, &c);
+	if (!hand_dma(&ctx->t, ctx->low.phys, PAGE_SIZE, &want))
+		kunit_skip(test, "none of the memory found lies in the window");
+	dma = dma_map_phys(ctx->t.dev, ctx->low.phys, 0, DMA_TO_DEVICE, 0);
+	KUNIT_EXPECT_EQ(test, want, dma);
+	if (!dma_mapping_error(ctx->t.dev, dma))
+		dma_unmap_phys(ctx->t.dev, dma, 0, DMA_TO_DEVICE, 0);
+}
+
 /*
  * A buffer in one piece for the CPU, that leaves a window for a gap, or for
  * another window with another offset, is not in one piece for the device.
@@ -2869,6 +2888,7 @@ static struct kunit_case xen_dma_test_cases[] = {
 	KUNIT_CASE_PARAM(map_inside, map_gen_params),
 	KUNIT_CASE_PARAM(map_outside, map_gen_params),
 	KUNIT_CASE_PARAM(map_sg, map_gen_params),
+	KUNIT_CASE(map_nothing),
 	KUNIT_CASE_PARAM(skip_cpu_sync, few_gen_params),
 	KUNIT_CASE_PARAM(buffer_across_ranges, border_gen_params),
 	KUNIT_CASE(too_large_to_bounce),

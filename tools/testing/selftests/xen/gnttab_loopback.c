@@ -491,7 +491,7 @@ TEST_F(grants, remove_while_mapped)
 }
 
 /* Every grant that gntalloc counts against its limit comes back */
-TEST_F(grants, counts_before_and_after)
+TEST_F_TIMEOUT(grants, counts_before_and_after, 120)
 {
 	unsigned int before = 0, after = 0, *count, round;
 	struct granted g, one[2048];

@@ -130,8 +130,13 @@ static void move_mapping(struct outcome *o, int unused, domid_t domid)
 		done(o);
 		return;
 	}
-	/* The old mapping has freed its pages, the new one is to do so again */
 	o->second = 0;
+	if (xen_is_pv()) {
+		munmap(to, size);
+		done(o);
+		return;
+	}
+	/* The old mapping has freed its pages, the new one is to do so again */
 	stay(o);
 }
 
@@ -139,8 +144,13 @@ TEST_F(ioctl, privcmd_mapping_is_not_moved)
 {
 	EXPECT_TRUE(isolated(move_mapping, self->o, -1, self->domid));
 	EXPECT_EQ(0, self->o->first);
-	EXPECT_GT(0, self->o->second)
-		TH_LOG("moved; its pages are freed twice when it is unmapped");
+	if (xen_is_pv()) {
+		EXPECT_EQ(0, self->o->second)
+			TH_LOG("no page is behind a PV domain's mapping: it can move");
+	} else {
+		EXPECT_GT(0, self->o->second)
+			TH_LOG("moved; its pages are freed twice when it is unmapped");
+	}
 }
 
 static void use_failed_frame(struct outcome *o, int unused, domid_t domid)
@@ -350,38 +360,65 @@ static bool was_signalled(int event_fd)
 
 #define IOREQS	4
 
+/* Where the guest does not have its program */
+static const xen_pfn_t guest_gfns[] = {
+	GUEST_RAM0_GFN + 1022, GUEST_RAM0_GFN + 1023,
+};
+
+/* Pages of the first guest that there is */
+static struct ioreq *map_guest(struct outcome *o, int fd, unsigned int num)
+{
+	int errs[ARRAY_SIZE(guest_gfns)], err;
+	struct ioreq *req = NULL;
+	xen_pfn_t a, b;
+	domid_t dom;
+
+	dom = two_frames(fd, &a, &b);
+	o->first = -ENODEV;
+	if (!dom)
+		return NULL;
+	req = xen_mmap(fd, 0, num * page_size(), PROT_READ | PROT_WRITE,
+		       MAP_SHARED, &err);
+	o->first = batch_v2(fd, req, dom, guest_gfns, errs, num) ?: errs[0];
+	return req;
+}
+
+/* What a test of these pages needs and has not found, NULL if it has all */
+static const char *lacking(const struct outcome *o)
+{
+	if (o->first == -ENODEV)
+		return "no guest with two frames that differ";
+	if (o->first == -EOPNOTSUPP)
+		return "kernel without CONFIG_XEN_PRIVCMD_EVENTFD";
+	return NULL;
+}
+
 /*
  * A page that privcmd had, for requests of a guest, and that has been given
  * back is the first that gntdev gets to map something else at.
  */
 static void ioreq_page_given_back(struct outcome *o, int unused, domid_t domid)
 {
-	const unsigned int num = page_size() / XEN_PAGE;
 	int fd = xen_open(DEV_PRIVCMD), gntalloc = xen_open(DEV_GNTALLOC);
-	int gntdev = xen_open(DEV_GNTDEV), err, i;
-	xen_pfn_t *arr = calloc(num, sizeof(*arr));
-	int *errs = calloc(num, sizeof(*errs));
+	int gntdev = xen_open(DEV_GNTDEV), i;
 	uint32_t port = 0, other = 0;
 	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
 	struct granted g;
 	struct mapped m;
 	struct ioreq *req;
-	void *va;
 
-	/* Xen refuses the frames; nobody looks at the page before it is gone */
-	va = xen_mmap(fd, 0, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
-		      &err);
-	o->first = batch_v2(fd, va, domid, arr, errs, num) ?:
-		   port_pair(fd, domid, &port, &other) ?:
-		   granted_alloc(&g, gntalloc, domid, IOREQS, true);
+	req = map_guest(o, fd, 1);
+	if (!o->first)
+		o->first = port_pair(fd, domid, &port, &other) ?:
+			   granted_alloc(&g, gntalloc, domid, IOREQS, true);
 	for (i = 0; !o->first && i < IOREQS; i++)
 		memcpy(g.va + i * page_size(), &notify_request,
 		       sizeof(notify_request));
-	op.ioreq = (uintptr_t)va;
+	op.ioreq = (uintptr_t)req;
 	if (!o->first)
 		o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
 	if (!o->first) {
-		munmap(va, page_size());
+		munmap(req, page_size());
 		/* Writable: Xen lets the CPU try for ever to write elsewhere */
 		o->first = mapped_map(&m, gntdev, domid, g.refs, IOREQS,
 				      PROT_READ | PROT_WRITE);
@@ -409,15 +446,111 @@ TEST_F(ioctl, privcmd_ioreq_page_is_unmapped)
 	EXPECT_TRUE(isolated_for(20, ioreq_page_given_back, self->o, -1,
 				 self->domid))
 		TH_LOG("the process is dead in the kernel");
-	if (self->o->first == -EOPNOTSUPP)
-		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
-	if (xen_is_pv())
-		SKIP(return, "no page is behind a PV domain's mapping");
+	if (lacking(self->o))
+		SKIP(return, "%s", lacking(self->o));
 	EXPECT_EQ(0, self->o->first);
 	EXPECT_EQ(0, self->o->second & 1)
 		TH_LOG("the kernel takes what is mapped there now for a request");
 	EXPECT_EQ(0, self->o->second & 2)
 		TH_LOG("and writes to it");
+}
+
+/* How many requests a page of Xen's has room for */
+#define PAGE_REQS	(XEN_PAGE / sizeof(struct ioreq))
+
+/* No event comes: nobody looks at what there is not */
+static void ioreq_page_refused(struct outcome *o, int unused, domid_t domid)
+{
+	const unsigned int num = page_size() / XEN_PAGE;
+	xen_pfn_t *arr = calloc(num, sizeof(*arr));
+	int *errs = calloc(num, sizeof(*errs));
+	int fd = xen_open(DEV_PRIVCMD), err;
+	uint32_t port = 0, other = 0;
+	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
+	void *va;
+
+	va = xen_mmap(fd, 0, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
+		      &err);
+	o->first = batch_v2(fd, va, domid, arr, errs, num) ?:
+		   port_pair(fd, domid, &port, &other);
+	if (!o->first && !errs[0])
+		o->first = -EPROTO;
+	op.ioreq = (uintptr_t)va;
+	if (o->first) {
+		done(o);
+		return;
+	}
+	o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	/* Where it is refused nobody closes the port */
+	if (o->first)
+		port_call(fd, EVTCHNOP_close, port);
+	ioeventfd_end(fd, &op, other);
+	done(o);
+}
+
+TEST_F(ioctl, privcmd_ioreq_page_is_refused)
+{
+	if (xen_is_pv())
+		SKIP(return, "no page is behind a PV domain's mapping");
+	EXPECT_TRUE(isolated(ioreq_page_refused, self->o, -1, self->domid));
+	if (self->o->first == -EOPNOTSUPP)
+		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
+	EXPECT_EQ(-EFAULT, self->o->first)
+		TH_LOG("the kernel is to read where nothing is, in an interrupt");
+}
+
+/*
+ * A request more than the page has, and one that begins in another's middle. All
+ * have one port, which several may listen to if it is a device model's.
+ */
+static void ioreq_page_left(struct outcome *o, int unused, domid_t domid)
+{
+	int fd = xen_open(DEV_PRIVCMD), evtchn = xen_open(DEV_EVTCHN), port;
+	uint32_t ports[PAGE_REQS + 1];
+	struct privcmd_ioeventfd op = ioeventfd_for(domid, ports);
+	struct ioreq *req;
+	unsigned int i;
+
+	req = map_guest(o, fd, 1);
+	port = evtchn_unbound(evtchn, domid);
+	if (!o->first && port < 0)
+		o->first = port;
+	for (i = 0; i < ARRAY_SIZE(ports); i++)
+		ports[i] = port;
+	op.ioreq = (uintptr_t)req;
+	op.vcpus = PAGE_REQS;
+	if (!o->first)
+		o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	op.flags = PRIVCMD_IOEVENTFD_FLAG_DEASSIGN;
+	if (!o->first)
+		o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	if (o->first) {
+		done(o);
+		return;
+	}
+
+	op.flags = 0;
+	op.vcpus = PAGE_REQS + 1;
+	if (xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op) != -EINVAL)
+		o->second = 1;
+	op.event_fd = eventfd(0, EFD_NONBLOCK);
+	op.vcpus = 1;
+	op.ioreq = (uintptr_t)(req + 1);
+	if (xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op) != -EINVAL)
+		o->second |= 2;
+	done(o);
+}
+
+TEST_F(ioctl, privcmd_ioreq_page_is_left)
+{
+	EXPECT_TRUE(isolated(ioreq_page_left, self->o, -1, self->domid));
+	if (lacking(self->o))
+		SKIP(return, "%s", lacking(self->o));
+	EXPECT_EQ(0, self->o->first);
+	EXPECT_EQ(0, self->o->second & 1)
+		TH_LOG("requests of more vCPUs than a page has room for");
+	EXPECT_EQ(0, self->o->second & 2)
+		TH_LOG("requests that do not begin with a page");
 }
 
 static void ioeventfd_elsewhere(struct outcome *o, int unused, domid_t domid)
@@ -431,7 +564,7 @@ static void ioeventfd_elsewhere(struct outcome *o, int unused, domid_t domid)
 	va = xen_mmap(fd, 0, page_size(), PROT_READ, MAP_SHARED, &err);
 	op.ioreq = (uintptr_t)va;
 	o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
-	op.ioreq = (uintptr_t)&port;
+	op.ioreq = (uintptr_t)&port & ~(uintptr_t)(XEN_PAGE - 1);
 	o->second = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
 	done(o);
 }
@@ -459,27 +592,69 @@ static bool was_answered(const struct ioreq *req)
 	return false;
 }
 
-/* A guest's requests, one after the other, in a page that is the guest's */
-static void ioreq_twice(struct outcome *o, int unused, domid_t domid)
+/* As a device model may have it: the requests are in the second page it maps */
+static void ioreq_in_second_page(struct outcome *o, int unused, domid_t domid)
 {
-	int fd = xen_open(DEV_PRIVCMD), errs[1], err, i;
+	int fd = xen_open(DEV_PRIVCMD);
 	uint32_t port = 0, other = 0;
 	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
-	/* Not where the guest has its program */
-	xen_pfn_t a, b, gfn = GUEST_RAM0_GFN + 1023;
 	struct ioreq *req, before;
-	domid_t dom;
 
-	dom = two_frames(fd, &a, &b);
-	if (!dom) {
-		o->first = -ENODEV;
+	req = map_guest(o, fd, 2);
+	if (!o->first)
+		o->first = port_pair(fd, domid, &port, &other);
+	if (o->first) {
 		done(o);
 		return;
 	}
-	req = xen_mmap(fd, 0, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
-		       &err);
-	o->first = batch_v2(fd, req, dom, &gfn, errs, 1) ?: errs[0] ?:
-		   port_pair(fd, domid, &port, &other);
+	req += PAGE_REQS;
+	op.ioreq = (uintptr_t)req;
+	o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	before = *req;
+	if (!o->first) {
+		*req = notify_request;
+		port_call(fd, EVTCHNOP_send, other);
+		o->second = was_signalled(op.event_fd) && was_answered(req);
+		ioeventfd_end(fd, &op, other);
+	}
+	*req = before;
+	done(o);
+}
+
+TEST_F(ioctl, privcmd_ioreq_page_is_the_second)
+{
+	EXPECT_TRUE(isolated_for(25, ioreq_in_second_page, self->o, -1,
+				 self->domid));
+	if (lacking(self->o))
+		SKIP(return, "%s", lacking(self->o));
+	EXPECT_EQ(0, self->o->first);
+	EXPECT_EQ(1, self->o->second)
+		TH_LOG("the request is looked for in another page");
+}
+
+/*
+ * The port belongs to a device model, which is told of each event and says when
+ * it wants the next one. The kernel's own answer must not say it instead.
+ */
+static void ioreq_beside_evtchn(struct outcome *o, int unused, domid_t domid)
+{
+	int fd = xen_open(DEV_PRIVCMD), evtchn = xen_open(DEV_EVTCHN), ret;
+	int others = xen_open(DEV_EVTCHN), other = 0;
+	uint32_t port = 0;
+	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
+	struct ioreq *req, before;
+	unsigned int i;
+
+	req = map_guest(o, fd, 1);
+	if (!o->first) {
+		ret = evtchn_unbound(evtchn, domid);
+		o->first = ret < 0 ? ret : 0;
+		port = ret;
+	}
+	if (!o->first) {
+		other = evtchn_interdomain(others, domid, port);
+		o->first = other < 0 ? other : 0;
+	}
 	op.ioreq = (uintptr_t)req;
 	if (!o->first)
 		o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
@@ -487,27 +662,43 @@ static void ioreq_twice(struct outcome *o, int unused, domid_t domid)
 		done(o);
 		return;
 	}
+	/* Should binding the other end have sent an event */
+	evtchn_wait(evtchn, 200);
 	before = *req;
 	for (i = 0; i < 3; i++) {
 		*req = notify_request;
-		port_call(fd, EVTCHNOP_send, other);
+		evtchn_notify(others, other);
 		o->second += was_signalled(op.event_fd) && was_answered(req);
+
+		/* The next one comes before the device model has seen this */
+		*req = notify_request;
+		evtchn_notify(others, other);
+		usleep(100 * 1000);
+		if (req->state != STATE_IOREQ_READY)
+			o->second |= 0x100;
+		if (evtchn_wait(evtchn, 5000) != (int)port)
+			o->second |= 0x200;
+		o->second += was_signalled(op.event_fd) && was_answered(req);
+		if (evtchn_wait(evtchn, 5000) != (int)port)
+			o->second |= 0x400;
 	}
-	ioeventfd_end(fd, &op, other);
+	if (evtchn_wait(evtchn, 0) >= 0)
+		o->second |= 0x800;
+	op.flags = PRIVCMD_IOEVENTFD_FLAG_DEASSIGN;
+	xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
 	*req = before;
 	done(o);
 }
 
-TEST_F(ioctl, privcmd_ioeventfd_again)
+TEST_F_TIMEOUT(ioctl, privcmd_ioeventfd_beside_evtchn, 120)
 {
-	EXPECT_TRUE(isolated_for(25, ioreq_twice, self->o, -1, self->domid));
-	if (self->o->first == -ENODEV)
-		SKIP(return, "no guest with two frames that differ");
-	if (self->o->first == -EOPNOTSUPP)
-		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
+	EXPECT_TRUE(isolated_for(100, ioreq_beside_evtchn, self->o, -1,
+				 self->domid));
+	if (lacking(self->o))
+		SKIP(return, "%s", lacking(self->o));
 	EXPECT_EQ(0, self->o->first);
-	EXPECT_EQ(3, self->o->second)
-		TH_LOG("of three requests, one after the other");
+	EXPECT_EQ(6, self->o->second)
+		TH_LOG("of six requests; from 0x100 on: unasked for, or not told of");
 }
 
 static void mmap_elsewhere(struct outcome *o, int unused, domid_t domid)
@@ -1024,7 +1215,7 @@ static bool enough_memory(unsigned int pages)
 	return kb - (long)(pages * (page_size() / 1024)) > LEAVE_KB;
 }
 
-TEST_F_TIMEOUT(ioctl, gntdev_offset_above_2g, 120)
+TEST_F_TIMEOUT(ioctl, gntdev_offset_above_2g, 300)
 {
 	const uint64_t goal = (1ULL << 31) / page_size();
 	int gntdev = xen_open(DEV_GNTDEV), ret = 0;
@@ -1313,11 +1504,11 @@ static void run_out_of_grants(struct outcome *o, int unused, domid_t domid)
 	done(o);
 }
 
-TEST_F_TIMEOUT(ioctl, gntalloc_without_free_grants, 120)
+TEST_F_TIMEOUT(ioctl, gntalloc_without_free_grants, 300)
 {
 	if (access(GNTALLOC_LIMIT, W_OK))
 		SKIP(return, "%s: %s", GNTALLOC_LIMIT, strerror(errno));
-	EXPECT_TRUE(isolated_for(100, run_out_of_grants, self->o, -1,
+	EXPECT_TRUE(isolated_for(280, run_out_of_grants, self->o, -1,
 				 self->domid));
 	if (self->o->first == -E2BIG)
 		SKIP(return, "memory comes to an end before the grants do");
