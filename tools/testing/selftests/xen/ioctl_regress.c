@@ -440,7 +440,6 @@ static void ioreq_page_given_back(struct outcome *o, int unused, domid_t domid)
 	done(o);
 }
 
-/* Before the next test, of which the lock of all ioeventfds may stay behind */
 TEST_F(ioctl, privcmd_ioreq_page_is_unmapped)
 {
 	EXPECT_TRUE(isolated_for(20, ioreq_page_given_back, self->o, -1,
@@ -499,6 +498,17 @@ TEST_F(ioctl, privcmd_ioreq_page_is_refused)
 		TH_LOG("the kernel is to read where nothing is, in an interrupt");
 }
 
+/* What the ioctl says of it; leaves nothing behind */
+static int try_ioeventfd(int fd, struct privcmd_ioeventfd op)
+{
+	int ret = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+
+	op.flags = PRIVCMD_IOEVENTFD_FLAG_DEASSIGN;
+	if (!ret)
+		ret = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	return ret;
+}
+
 /*
  * A request more than the page has, and one that begins in another's middle. All
  * have one port, which several may listen to if it is a device model's.
@@ -520,23 +530,17 @@ static void ioreq_page_left(struct outcome *o, int unused, domid_t domid)
 	op.ioreq = (uintptr_t)req;
 	op.vcpus = PAGE_REQS;
 	if (!o->first)
-		o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
-	op.flags = PRIVCMD_IOEVENTFD_FLAG_DEASSIGN;
-	if (!o->first)
-		o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+		o->first = try_ioeventfd(fd, op);
 	if (o->first) {
 		done(o);
 		return;
 	}
 
-	op.flags = 0;
 	op.vcpus = PAGE_REQS + 1;
-	if (xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op) != -EINVAL)
-		o->second = 1;
-	op.event_fd = eventfd(0, EFD_NONBLOCK);
+	o->second = try_ioeventfd(fd, op) != -EINVAL;
 	op.vcpus = 1;
 	op.ioreq = (uintptr_t)(req + 1);
-	if (xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op) != -EINVAL)
+	if (try_ioeventfd(fd, op) != -EINVAL)
 		o->second |= 2;
 	done(o);
 }
@@ -551,32 +555,6 @@ TEST_F(ioctl, privcmd_ioreq_page_is_left)
 		TH_LOG("requests of more vCPUs than a page has room for");
 	EXPECT_EQ(0, self->o->second & 2)
 		TH_LOG("requests that do not begin with a page");
-}
-
-static void ioeventfd_elsewhere(struct outcome *o, int unused, domid_t domid)
-{
-	uint32_t port = BAD_PORT;
-	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
-	int fd = xen_open(DEV_PRIVCMD), err;
-	void *va;
-
-	/* A mapping of privcmd that has no pages yet; one that is not its */
-	va = xen_mmap(fd, 0, page_size(), PROT_READ, MAP_SHARED, &err);
-	op.ioreq = (uintptr_t)va;
-	o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
-	op.ioreq = (uintptr_t)&port & ~(uintptr_t)(XEN_PAGE - 1);
-	o->second = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
-	done(o);
-}
-
-TEST_F(ioctl, privcmd_ioeventfd_of_other_memory)
-{
-	EXPECT_TRUE(isolated(ioeventfd_elsewhere, self->o, -1, self->domid))
-		TH_LOG("the process is dead in the kernel");
-	if (self->o->first == -EOPNOTSUPP)
-		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
-	EXPECT_EQ(-EFAULT, self->o->first);
-	EXPECT_EQ(-EFAULT, self->o->second);
 }
 
 /* The kernel signals the event first */
@@ -699,6 +677,33 @@ TEST_F_TIMEOUT(ioctl, privcmd_ioeventfd_beside_evtchn, 120)
 	EXPECT_EQ(0, self->o->first);
 	EXPECT_EQ(6, self->o->second)
 		TH_LOG("of six requests; from 0x100 on: unasked for, or not told of");
+}
+
+static void ioeventfd_elsewhere(struct outcome *o, int unused, domid_t domid)
+{
+	uint32_t port = BAD_PORT;
+	struct privcmd_ioeventfd op = ioeventfd_for(domid, &port);
+	int fd = xen_open(DEV_PRIVCMD), err;
+	void *va;
+
+	/* A mapping of privcmd that has no pages yet; one that is not its */
+	va = xen_mmap(fd, 0, page_size(), PROT_READ, MAP_SHARED, &err);
+	op.ioreq = (uintptr_t)va;
+	o->first = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	op.ioreq = (uintptr_t)&port & ~(uintptr_t)(XEN_PAGE - 1);
+	o->second = xen_ioctl(fd, IOCTL_PRIVCMD_IOEVENTFD, &op);
+	done(o);
+}
+
+/* After the others, as the lock of all ioeventfds may stay behind */
+TEST_F(ioctl, privcmd_ioeventfd_of_other_memory)
+{
+	EXPECT_TRUE(isolated(ioeventfd_elsewhere, self->o, -1, self->domid))
+		TH_LOG("the process is dead in the kernel");
+	if (self->o->first == -EOPNOTSUPP)
+		SKIP(return, "kernel without CONFIG_XEN_PRIVCMD_EVENTFD");
+	EXPECT_EQ(-EFAULT, self->o->first);
+	EXPECT_EQ(-EFAULT, self->o->second);
 }
 
 static void mmap_elsewhere(struct outcome *o, int unused, domid_t domid)
