@@ -15,4 +15,4 @@ if [ -z "$found" ]; then
 	echo "1..0 # SKIP no edu device on PCI (QEMU's -device edu)"
 	exit 4
 fi
-exec ./kunit.sh xen_dma_edu
+exec "$(dirname "$0")"/kunit.sh xen_dma_edu

@@ -4,4 +4,4 @@
 # Run the KUnit module xen_dma_grant_test: grants when Xen refuses something,
 # dma-bufs made of grants, foreign memory mapped through privcmd.
 
-exec ./kunit.sh xen_dma_grant_test
+exec "$(dirname "$0")"/kunit.sh xen_dma_grant_test

@@ -18,11 +18,15 @@
 #define ROUNDS		64
 /* Where nothing is mapped, so that page tables have to be allocated */
 #define FAR_AWAY	((void *)(1UL << (sizeof(long) == 8 ? 37 : 30)))
+/* GUEST_RAM0_BASE, public/arch-arm.h */
+#define GUEST_RAM0_GFN	0x40000ULL
+#define LAST_DOMID	32
 /* No call here has so many allocations */
 #define MAX_NTH		500
 
 struct state {
 	domid_t domid;
+	domid_t guest;
 	int nth_fd;		/* /proc/thread-self/fail-nth */
 	unsigned int nth;	/* the allocation that is to fail; 0: none */
 	bool failed;		/* there was one */
@@ -279,6 +283,78 @@ static int batch(struct state *s)
 	return try_ioctl(s, s->privcmd, IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
 }
 
+/* Where the kernel needs a page table for it */
+static int map_far(struct state *s)
+{
+	s->va = mmap(FAR_AWAY, GRANTS * page_size(), PROT_READ, MAP_SHARED,
+		     s->privcmd, 0);
+	if (s->va != MAP_FAILED)
+		return 0;
+	s->va = NULL;
+	return -errno;
+}
+
+static int batch_of(struct state *s, domid_t guest, int *err)
+{
+	xen_pfn_t arr[GRANTS];
+	struct privcmd_mmapbatch_v2 op = {
+		.num = GRANTS,
+		.dom = guest,
+		.addr = (uintptr_t)s->va,
+		.arr = arr,
+		.err = err,
+	};
+	unsigned int i;
+
+	for (i = 0; i < GRANTS; i++)
+		arr[i] = GUEST_RAM0_GFN + i;
+	return try_ioctl(s, s->privcmd, IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
+}
+
+/* Of a guest. What is said to be mapped is there, and nothing else */
+static int batch_of_guest(struct state *s)
+{
+	int err[GRANTS], pipes[2], ret;
+	unsigned int i;
+
+	ret = batch_of(s, s->guest, err);
+	if (ret)
+		return ret;
+	if (pipe(pipes))
+		return -errno;
+	for (i = 0; i < GRANTS; i++) {
+		bool there = write(pipes[1], s->va + i * page_size(), 1) == 1;
+
+		if (there == !!err[i])
+			ret = -EIO;
+	}
+	close(pipes[0]);
+	close(pipes[1]);
+	return ret;
+}
+
+/* The first that has such frames; 0: none */
+static domid_t find_guest(struct state *s)
+{
+	int err[GRANTS] = {};
+	domid_t guest;
+
+	if (page_size() != XEN_PAGE)
+		return 0;
+	for (guest = 1; guest <= LAST_DOMID; guest++) {
+		if (map_far(s))
+			return 0;
+		err[0] = -1;
+		if (!batch_of(s, guest, err) && !err[0] && !err[1] && !err[2])
+			break;
+		munmap(s->va, GRANTS * page_size());
+	}
+	if (guest > LAST_DOMID)
+		return 0;
+	munmap(s->va, GRANTS * page_size());
+	return guest;
+}
+
 static int resource(struct state *s)
 {
 	struct privcmd_mmap_resource op = {
@@ -393,6 +469,10 @@ FIXTURE_VARIANT_ADD(fault, privcmd_mmapbatch_v2) {
 	.call = { map_nothing, batch, unmap_va },
 };
 
+FIXTURE_VARIANT_ADD(fault, privcmd_mmapbatch_v2_of_guest) {
+	.call = { map_far, batch_of_guest, unmap_va },
+};
+
 FIXTURE_VARIANT_ADD(fault, privcmd_mmap_resource) {
 	.call = { map_nothing, resource, unmap_va },
 };
@@ -472,6 +552,11 @@ TEST_F_TIMEOUT(fault, each_allocation, 120)
 
 	if (call->call == import_refs && s->buf < 0)
 		SKIP(return, "no " DEV_DMA_HEAP);
+	if (call->call == batch_of_guest) {
+		s->guest = find_guest(s);
+		if (!s->guest)
+			SKIP(return, "no guest with frames that can be mapped");
+	}
 	base = one(_metadata, call, s, 0);
 	if (base == -ENOTTY || base == -EOPNOTSUPP)
 		SKIP(return, "this kernel cannot do it");
@@ -496,6 +581,34 @@ TEST_F_TIMEOUT(fault, each_allocation, 120)
 		TH_LOG("grants are lost");
 	EXPECT_EQ(given, settled_given_memory());
 	EXPECT_EQ(base, one(_metadata, call, s, 0));
+}
+
+/* Before the tests: what else has leaked is not theirs */
+static __attribute__((constructor)) void forget_leaks(void)
+{
+	kmemleak_forget();
+}
+
+/* After them: also what is too little to be missed among the free pages */
+FIXTURE(leaks)
+{
+};
+
+FIXTURE_SETUP(leaks)
+{
+}
+
+FIXTURE_TEARDOWN(leaks)
+{
+}
+
+TEST_F_TIMEOUT(leaks, none, 300)
+{
+	long n = kmemleak_scan();
+
+	if (n == -ENOENT)
+		SKIP(return, "kernel without kmemleak");
+	EXPECT_EQ(0, n);
 }
 
 TEST_HARNESS_MAIN

@@ -21,6 +21,7 @@ fi
 
 # Only what a test asks for fails: their probability is 0. And quietly.
 for attr in $debug/failslab $debug/fail_page_alloc; do
+	echo 0 >"$attr"/probability
 	echo 0 >"$attr"/verbose
 	echo N >"$attr"/ignore-gfp-wait
 done

@@ -1117,7 +1117,7 @@ static void print_stacks(pid_t pid)
 static int one_round(uint64_t seed, unsigned long quota)
 {
 	double begin = now();
-	int status, killed = 0;
+	int status, killed = 0, slow = 0;
 	pid_t pid = fork();
 
 	if (pid < 0)
@@ -1134,6 +1134,7 @@ static int one_round(uint64_t seed, unsigned long quota)
 				 READ_ONCE(shared->ioctls) + 100 > quota) ||
 				now() - begin > PATIENCE)) {
 			if (now() - begin > PATIENCE) {
+				slow = 1;
 				ksft_print_msg("seed %llu: slow, killed\n",
 					       (unsigned long long)seed);
 				print_stacks(pid);
@@ -1148,7 +1149,7 @@ static int one_round(uint64_t seed, unsigned long quota)
 		nap(5);
 	}
 	if (killed)
-		return 0;
+		return slow;
 	if (WIFSIGNALED(status)) {
 		ksft_print_msg("seed %llu: signal %d\n",
 			       (unsigned long long)seed, WTERMSIG(status));
@@ -1328,42 +1329,14 @@ static unsigned int complaints(int kmsg)
 	}
 }
 
-static bool kmemleak_there(void)
-{
-	return !access("/sys/kernel/debug/kmemleak", W_OK);
-}
-
-/* Twice: what is only just unreferenced is not reported at first */
-static long leaks(void)
-{
-	char line[256];
-	long n = 0;
-	FILE *f;
-
-	nap(6000);
-	write_file("/sys/kernel/debug/kmemleak", "scan");
-	nap(6000);
-	write_file("/sys/kernel/debug/kmemleak", "scan");
-	f = fopen("/sys/kernel/debug/kmemleak", "r");
-	if (!f)
-		return -1;
-	while (fgets(line, sizeof(line), f)) {
-		n += !strncmp(line, "unreferenced object", 19);
-		if (n < 6)
-			ksft_print_msg("leak: %s", line);
-	}
-	fclose(f);
-	return n;
-}
-
 int main(int argc, char **argv)
 {
 	static struct slabs slabs;
-	long grants[2], mem[2], xen[2], slack;
+	long grants[2], mem[2], xen[2], slack, leaks;
 	unsigned long count = 3000, i, target;
 	uint64_t seed = 0;
 	unsigned int limit = 15, bad = 0;
-	bool stuck = false;
+	bool stuck = false, counted = false;
 	double begin;
 	int kmsg, opt, ret;
 
@@ -1412,16 +1385,16 @@ int main(int argc, char **argv)
 		ksft_exit_fail_msg("no memory\n");
 	guest = find_guest();
 
-	ksft_set_plan(7);
+	ksft_set_plan(8);
 	ksft_print_msg("seed %llu, %lu ioctls, at most %u s; domain %u, guest %u\n",
 		       (unsigned long long)seed, count, limit, own_domid,
 		       guest);
-	if (kmemleak_there())
-		write_file("/sys/kernel/debug/kmemleak", "clear");
+	kmemleak_forget();
 
 	/*
 	 * What the first calls allocate for good (address space for foreign
-	 * pages above all, caches) is not a leak: count after some rounds.
+	 * pages above all, caches) is not a leak: count after some rounds, and
+	 * on a slow machine after half of the time.
 	 */
 	begin = now();
 	target = count / 8 < 2000 ? count / 8 : 2000;
@@ -1429,7 +1402,9 @@ int main(int argc, char **argv)
 	memset(mem, 0, sizeof(mem));
 	memset(xen, 0, sizeof(xen));
 	for (i = 0; READ_ONCE(shared->ioctls) < count; i++) {
-		if (!mem[0] && shared->ioctls >= target) {
+		if (!counted && (shared->ioctls >= target ||
+				 now() - begin > limit / 2.0)) {
+			counted = true;
 			nap(2000);
 			grants[0] = free_grants(own_domid);
 			xen[0] = settled_given_memory();
@@ -1443,7 +1418,8 @@ int main(int argc, char **argv)
 			break;
 		}
 		bad += ret;
-		if (now() - begin > limit)
+		/* One round at least is to be after that */
+		if (counted && now() - begin > limit)
 			break;
 	}
 	ksft_print_msg("%lu ioctls in %lu processes, %.0f s; %lu interrupted\n",
@@ -1452,15 +1428,19 @@ int main(int argc, char **argv)
 		ksft_print_msg("%8lu %-30s %8lu succeeded\n", shared->calls[i],
 			       cmds[i].name, shared->ok[i]);
 
+	/* Else nothing is tested: at some seed, some call of each kind gets far */
+	ksft_test_result(shared->ok[0] && shared->ok[1], "grants are mapped and unmapped\n");
 	ksft_test_result(!stuck, "no process is stuck\n");
-	ksft_test_result(!bad, "no process fails (%u of them)\n", bad);
+	if (bad)
+		ksft_print_msg("%u processes fail\n", bad);
+	ksft_test_result(!bad, "no process fails\n");
 	grants[1] = settled_grants(grants[0]);
-	ksft_test_result(grants[1] >= grants[0],
-			 "grants: %ld can be made, %ld before\n", grants[1],
-			 grants[0]);
+	ksft_print_msg("grants: %ld can be made, %ld before\n", grants[1],
+		       grants[0]);
+	ksft_test_result(grants[1] >= grants[0], "grants are given back\n");
 	xen[1] = settled_given_memory();
-	ksft_test_result(xen[1] == xen[0], "Xen's memory: %ld KB, %ld before\n",
-			 xen[1], xen[0]);
+	ksft_print_msg("Xen's memory: %ld KB, %ld before\n", xen[1], xen[0]);
+	ksft_test_result(xen[1] == xen[0], "Xen's memory is given back\n");
 	/*
 	 * Per-CPU lists of pages, slabs that are partly used, and the arrays of
 	 * the largest mapping: some MB, however many ioctls there were. A page
@@ -1474,13 +1454,14 @@ int main(int argc, char **argv)
 	}
 	print_memory("after");
 	print_grown_slabs(&slabs);
-	ksft_test_result(mem[1] >= mem[0] - slack,
-			 "memory is given back: %ld KB are free, %ld before\n",
-			 mem[1], mem[0]);
-	if (kmemleak_there())
-		ksft_test_result(!leaks(), "kmemleak finds nothing\n");
-	else
+	ksft_print_msg("memory: %ld KB are free, %ld before\n", mem[1],
+		       mem[0]);
+	ksft_test_result(mem[1] >= mem[0] - slack, "memory is given back\n");
+	leaks = kmemleak_scan();
+	if (leaks == -ENOENT)
 		ksft_test_result_skip("kmemleak finds nothing: not in this kernel\n");
+	else
+		ksft_test_result(!leaks, "kmemleak finds nothing\n");
 	ksft_test_result(!complaints(kmsg), "the kernel's log is clean\n");
 	ksft_finished();
 }

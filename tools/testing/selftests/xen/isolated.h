@@ -14,7 +14,7 @@
 #include <time.h>
 
 /* Seconds that a call which only looks at its arguments may take */
-#define PATIENCE	5
+#define PATIENCE	10
 
 /* What a process that may never end has to say, in memory it shares */
 struct outcome {

@@ -62,6 +62,11 @@ fi
 [ -d $DEBUGFS/kunit ] || mount -t debugfs none $DEBUGFS 2>/dev/null
 [ -d $DEBUGFS/kunit ] || skip_all "no KUnit in debugfs (CONFIG_KUNIT_DEBUGFS)"
 
+# Not these: results of an earlier run that has left the module behind.
+if [ -e "/sys/module/$MODULE/initstate" ]; then
+	unload || fail_all "$MODULE is loaded and cannot be unloaded"
+fi
+
 loaded=
 if [ ! -e "$RESULTS" ]; then
 	modinfo "$MODULE" >/dev/null 2>&1 ||

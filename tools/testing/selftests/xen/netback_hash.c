@@ -743,7 +743,7 @@ TEST_F_TIMEOUT(netback, key, LIMIT)
 		fill(self->data, 1, 100 + i);
 		if (wrong_place_is_unused(vif) != 1)
 			SKIP(return, IN_USE);
-		EXPECT_EQ(XEN_NETIF_CTRL_STATUS_SUCCESS,
+		ASSERT_EQ(XEN_NETIF_CTRL_STATUS_SUCCESS,
 			  set_key(vif, lengths[i]));
 		ASSERT_EQ(KEY_SIZE, vif_read_back(vif, "Hash Key", 16, got,
 						  ARRAY_SIZE(got)));
@@ -751,7 +751,7 @@ TEST_F_TIMEOUT(netback, key, LIMIT)
 		for (bad = 0, j = 0; j < KEY_SIZE; j++)
 			bad += got[j] != (j < lengths[i] ?
 					  pattern(100 + i, 0, j) : 0);
-		EXPECT_EQ(0, bad)
+		ASSERT_EQ(0, bad)
 			TH_LOG("key of %u bytes: %u differ, first %#x is %#x",
 			       lengths[i], bad, pattern(100 + i, 0, 0), got[0]);
 	}
@@ -785,13 +785,13 @@ TEST_F_TIMEOUT(netback, mapping, LIMIT)
 		}
 		if (wrong_place_is_unused(vif) != 1)
 			SKIP(return, IN_USE);
-		EXPECT_EQ(XEN_NETIF_CTRL_STATUS_SUCCESS,
+		ASSERT_EQ(XEN_NETIF_CTRL_STATUS_SUCCESS,
 			  set_mapping(vif, parts[i].len, parts[i].off));
 		ASSERT_EQ(MAPPING_SIZE, vif_read_back(vif, "Hash Mapping", 10,
 						      got, ARRAY_SIZE(got)));
 		for (bad = 0, j = 0; j < MAPPING_SIZE; j++)
 			bad += got[j] != want[j];
-		EXPECT_EQ(0, bad)
+		ASSERT_EQ(0, bad)
 			TH_LOG("%u entries at %u: %u of %u differ",
 			       parts[i].len, parts[i].off, bad, MAPPING_SIZE);
 	}
@@ -814,10 +814,10 @@ TEST_F_TIMEOUT(netback, mapping_is_looked_at, LIMIT)
 		memset(entries, 0, MAPPING_SIZE * sizeof(*entries));
 		if (wrong_place_is_unused(vif) != 1)
 			SKIP(return, IN_USE);
-		EXPECT_EQ(XEN_NETIF_CTRL_STATUS_SUCCESS,
+		ASSERT_EQ(XEN_NETIF_CTRL_STATUS_SUCCESS,
 			  set_mapping(vif, MAPPING_SIZE, 0));
 		entries[off] = vif->queues;
-		EXPECT_EQ(XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER,
+		ASSERT_EQ(XEN_NETIF_CTRL_STATUS_INVALID_PARAMETER,
 			  set_mapping(vif, MAPPING_SIZE, 0))
 			TH_LOG("queue %u as entry %u", vif->queues, off);
 	}

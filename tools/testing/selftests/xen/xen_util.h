@@ -500,6 +500,57 @@ static inline void shrink_slabs(void)
 	globfree(&caches);
 }
 
+#define KMEMLEAK	"/sys/kernel/debug/kmemleak"
+
+static inline int kmemleak_do(const char *what)
+{
+	int fd = open(KMEMLEAK, O_WRONLY), ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, what, strlen(what)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
+/* What has leaked so far is not to be reported again */
+static inline void kmemleak_forget(void)
+{
+	if (!kmemleak_do("scan"))
+		kmemleak_do("clear");
+}
+
+/*
+ * What has leaked since, some of it printed; -ENOENT: no kmemleak, or it has
+ * disabled itself. Twice: what is only just unreferenced is not reported at first.
+ */
+static inline long kmemleak_scan(void)
+{
+	char line[256];
+	long n = 0;
+	FILE *f;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		if (access(KMEMLEAK, W_OK))
+			return -ENOENT;
+		usleep(6 * 1000 * 1000);
+		if (kmemleak_do("scan"))
+			return -ENOENT;
+	}
+	f = fopen(KMEMLEAK, "r");
+	if (!f)
+		return -ENOENT;
+	while (fgets(line, sizeof(line), f)) {
+		n += !strncmp(line, "unreferenced object", 19);
+		if (n < 6)
+			printf("# leak: %s", line);
+	}
+	fclose(f);
+	return n;
+}
+
 /* Returns the file descriptor of a dma-buf made of grants */
 static inline int dmabuf_export(int gntdev, uint32_t flags, domid_t domid,
 				const uint32_t *refs, unsigned int count)
