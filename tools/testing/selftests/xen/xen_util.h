@@ -514,32 +514,39 @@ static inline int kmemleak_do(const char *what)
 	return ret;
 }
 
+/* Twice: what has changed since the last scan is not reported yet */
+static inline int kmemleak_look(void)
+{
+	int i, ret = 0;
+
+	for (i = 0; !ret && i < 2; i++) {
+		if (access(KMEMLEAK, W_OK))
+			return -errno;
+		/* It does not look at what is younger than 5 s */
+		usleep(6 * 1000 * 1000);
+		ret = kmemleak_do("scan");
+	}
+	return ret;
+}
+
 /* What has leaked so far is not to be reported again */
 static inline void kmemleak_forget(void)
 {
-	if (!kmemleak_do("scan"))
+	if (!kmemleak_look())
 		kmemleak_do("clear");
 }
 
 /*
  * What has leaked since, some of it printed; -ENOENT: no kmemleak, or it has
- * disabled itself. Twice: what is only just unreferenced is not reported at first.
+ * disabled itself.
  */
 static inline long kmemleak_scan(void)
 {
 	char line[256];
 	long n = 0;
 	FILE *f;
-	int i;
 
-	for (i = 0; i < 2; i++) {
-		if (access(KMEMLEAK, W_OK))
-			return -ENOENT;
-		usleep(6 * 1000 * 1000);
-		if (kmemleak_do("scan"))
-			return -ENOENT;
-	}
-	f = fopen(KMEMLEAK, "r");
+	f = kmemleak_look() ? NULL : fopen(KMEMLEAK, "r");
 	if (!f)
 		return -ENOENT;
 	while (fgets(line, sizeof(line), f)) {
