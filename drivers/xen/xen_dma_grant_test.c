@@ -2046,30 +2046,6 @@ static void privcmd_retry(struct kunit *test)
 	vm_munmap(addr, f->nr * PAGE_SIZE);
 }
 
-/* Nor is a page free again that may do so. Three pages are lost with this. */
-static void privcmd_unmap_fails(struct kunit *test)
-{
-	struct foreign *f = make_foreign(test);
-	unsigned long addr;
-
-	memset(&hypercalls, 0, sizeof(hypercalls));
-	probe_start(test, &give_back_probe);
-	addr = user_map(test, f->file, 3 * PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, 3));
-	vm_munmap(addr, 3 * PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, 3, hypercalls.given_back);
-
-	addr = user_map(test, f->file, 3 * PAGE_SIZE);
-	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, 3));
-	hypercalls.given_back = 0;
-	probe_start(test, &unmap_probe);
-	probe_start(test, &unmaps_probe);
-	vm_munmap(addr, 3 * PAGE_SIZE);
-	KUNIT_EXPECT_GE(test, hypercalls.unmaps, 1);
-	KUNIT_EXPECT_EQ_MSG(test, 0, hypercalls.given_back,
-			    "pages free again that Xen has not unmapped");
-}
-
 /* No page that is free again may still show a guest's memory. */
 static void privcmd_unmaps_all(struct kunit *test)
 {
@@ -2098,6 +2074,30 @@ static void privcmd_unmaps_all(struct kunit *test)
 		KUNIT_FAIL(test, "page %u was still mapped", i);
 		break;
 	}
+}
+
+/* Nor is a page free again that may do so. Three pages are lost with this. */
+static void privcmd_unmap_fails(struct kunit *test)
+{
+	struct foreign *f = make_foreign(test);
+	unsigned long addr;
+
+	memset(&hypercalls, 0, sizeof(hypercalls));
+	probe_start(test, &give_back_probe);
+	addr = user_map(test, f->file, 3 * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, 3));
+	vm_munmap(addr, 3 * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 3, hypercalls.given_back);
+
+	addr = user_map(test, f->file, 3 * PAGE_SIZE);
+	KUNIT_ASSERT_EQ(test, 0, foreign_map(test, f, f->dom, addr, 0, 3));
+	hypercalls.given_back = 0;
+	probe_start(test, &unmap_probe);
+	probe_start(test, &unmaps_probe);
+	vm_munmap(addr, 3 * PAGE_SIZE);
+	KUNIT_EXPECT_GE(test, hypercalls.unmaps, 1);
+	KUNIT_EXPECT_EQ_MSG(test, 0, hypercalls.given_back,
+			    "pages free again that Xen has not unmapped");
 }
 
 /* What is mapped there is foreign, and nobody has said where it is. */

@@ -18,9 +18,6 @@
 #define ROUNDS		64
 /* Where nothing is mapped, so that page tables have to be allocated */
 #define FAR_AWAY	((void *)(1UL << (sizeof(long) == 8 ? 37 : 30)))
-/* GUEST_RAM0_BASE, public/arch-arm.h */
-#define GUEST_RAM0_GFN	0x40000ULL
-#define LAST_DOMID	32
 /* No call here has so many allocations */
 #define MAX_NTH		500
 
@@ -267,20 +264,25 @@ static int map_nothing(struct state *s)
 	return ret;
 }
 
+static int try_batch(struct state *s, domid_t dom, const xen_pfn_t *arr,
+		     int *err, unsigned int num)
+{
+	int ret;
+
+	begin(s);
+	ret = mmapbatch_v2(s->privcmd, s->va, dom, arr, err, num);
+	end(s);
+	return ret;
+}
+
 static int batch(struct state *s)
 {
 	static xen_pfn_t arr[GRANTS * 16];
 	static int err[GRANTS * 16];
-	struct privcmd_mmapbatch_v2 op = {
-		.num = GRANTS * page_size() / XEN_PAGE,
-		.dom = s->domid,
-		.addr = (uintptr_t)s->va,
-		.arr = arr,
-		.err = err,
-	};
 
 	/* Xen refuses each frame, as they are our own */
-	return try_ioctl(s, s->privcmd, IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
+	return try_batch(s, s->domid, arr, err,
+			 GRANTS * page_size() / XEN_PAGE);
 }
 
 /* Where the kernel needs a page table for it */
@@ -294,30 +296,16 @@ static int map_far(struct state *s)
 	return -errno;
 }
 
-static int batch_of(struct state *s, domid_t guest, int *err)
-{
-	xen_pfn_t arr[GRANTS];
-	struct privcmd_mmapbatch_v2 op = {
-		.num = GRANTS,
-		.dom = guest,
-		.addr = (uintptr_t)s->va,
-		.arr = arr,
-		.err = err,
-	};
-	unsigned int i;
-
-	for (i = 0; i < GRANTS; i++)
-		arr[i] = GUEST_RAM0_GFN + i;
-	return try_ioctl(s, s->privcmd, IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
-}
-
 /* Of a guest. What is said to be mapped is there, and nothing else */
 static int batch_of_guest(struct state *s)
 {
 	int err[GRANTS], pipes[2], ret;
+	xen_pfn_t arr[GRANTS];
 	unsigned int i;
 
-	ret = batch_of(s, s->guest, err);
+	for (i = 0; i < GRANTS; i++)
+		arr[i] = GUEST_RAM0_GFN + i;
+	ret = try_batch(s, s->guest, arr, err, GRANTS);
 	if (ret)
 		return ret;
 	if (pipe(pipes))
@@ -331,28 +319,6 @@ static int batch_of_guest(struct state *s)
 	close(pipes[0]);
 	close(pipes[1]);
 	return ret;
-}
-
-/* The first that has such frames; 0: none */
-static domid_t find_guest(struct state *s)
-{
-	int err[GRANTS] = {};
-	domid_t guest;
-
-	if (page_size() != XEN_PAGE)
-		return 0;
-	for (guest = 1; guest <= LAST_DOMID; guest++) {
-		if (map_far(s))
-			return 0;
-		err[0] = -1;
-		if (!batch_of(s, guest, err) && !err[0] && !err[1] && !err[2])
-			break;
-		munmap(s->va, GRANTS * page_size());
-	}
-	if (guest > LAST_DOMID)
-		return 0;
-	munmap(s->va, GRANTS * page_size());
-	return guest;
 }
 
 static int resource(struct state *s)
@@ -553,7 +519,7 @@ TEST_F_TIMEOUT(fault, each_allocation, 120)
 	if (call->call == import_refs && s->buf < 0)
 		SKIP(return, "no " DEV_DMA_HEAP);
 	if (call->call == batch_of_guest) {
-		s->guest = find_guest(s);
+		s->guest = find_guest(s->privcmd);
 		if (!s->guest)
 			SKIP(return, "no guest with frames that can be mapped");
 	}

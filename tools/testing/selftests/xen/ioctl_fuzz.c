@@ -47,8 +47,6 @@
 #define BAD_DOMID	0x7abc
 #define BAD_REF		0x7ffffff0U
 #define BAD_PORT	0x10000
-/* GUEST_RAM0_BASE, public/arch-arm.h */
-#define GUEST_RAM0_GFN	0x40000ULL
 
 #define THREADS		3
 #define IOCTLS_A_ROUND	400
@@ -1162,17 +1160,6 @@ static int one_round(uint64_t seed, unsigned long quota)
  * What must be the same before and after
  */
 
-static void write_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-
-	if (fd < 0)
-		return;
-	if (write(fd, text, strlen(text)) < 0)
-		ksft_print_msg("%s: %s\n", path, strerror(errno));
-	close(fd);
-}
-
 /*
  * In KB, without what slabs keep for later. Shrinking a cache also gives back
  * what KASAN holds of it in quarantine: up to 1/32 of the memory.
@@ -1180,7 +1167,8 @@ static void write_file(const char *path, const char *text)
 static long free_memory(void)
 {
 	sync();
-	write_file("/proc/sys/vm/drop_caches", "3");
+	if (write_file("/proc/sys/vm/drop_caches", "3"))
+		ksft_print_msg("caches cannot be dropped\n");
 	shrink_slabs();
 	return file_number("/proc/meminfo", "MemFree:");
 }
@@ -1263,33 +1251,6 @@ static long settled_grants(long before)
 		nap(500);
 	}
 	return n;
-}
-
-static domid_t find_guest(void)
-{
-	xen_pfn_t gfn = GUEST_RAM0_GFN;
-	struct privcmd_mmapbatch_v2 op = { .num = 1, .arr = &gfn };
-	int fd = xen_open(DEV_PRIVCMD), err, fail;
-	domid_t dom;
-	void *va;
-
-	if (fd < 0 || page_size() != XEN_PAGE)
-		return 0;
-	for (dom = 1; dom < 8; dom++) {
-		va = xen_mmap(fd, 0, page_size(), PROT_READ, MAP_SHARED, &err);
-		if (!va)
-			break;
-		op.dom = dom;
-		op.addr = (uintptr_t)va;
-		op.err = &fail;
-		fail = -1;
-		err = xen_ioctl(fd, IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
-		munmap(va, page_size());
-		if (!err && !fail)
-			break;
-	}
-	close(fd);
-	return dom < 8 ? dom : 0;
 }
 
 /* The kernel's complaints since the log was opened */
@@ -1383,7 +1344,9 @@ int main(int argc, char **argv)
 			  MAP_SHARED | MAP_ANONYMOUS, &ret);
 	if (!shared)
 		ksft_exit_fail_msg("no memory\n");
-	guest = find_guest();
+	ret = xen_open(DEV_PRIVCMD);
+	guest = ret < 0 ? 0 : find_guest(ret);
+	close(ret);
 
 	ksft_set_plan(8);
 	ksft_print_msg("seed %llu, %lu ioctls, at most %u s; domain %u, guest %u\n",

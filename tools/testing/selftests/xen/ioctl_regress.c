@@ -25,9 +25,6 @@
 #include "kselftest_harness.h"
 
 #define BAD_REF		0x7ffffff0U
-/* GUEST_RAM0_BASE, public/arch-arm.h */
-#define GUEST_RAM0_GFN	0x40000ULL
-#define LAST_DOMID	32
 /* No port of any table */
 #define BAD_PORT	0x1000000
 /* Where a guest's virtio device may be, and its register that is written */
@@ -93,20 +90,6 @@ static void stay(struct outcome *o)
 		pause();
 }
 
-static int batch_v2(int fd, void *va, domid_t dom, const xen_pfn_t *arr,
-		    int *err, unsigned int num)
-{
-	struct privcmd_mmapbatch_v2 op = {
-		.num = num,
-		.dom = dom,
-		.addr = (uintptr_t)va,
-		.arr = arr,
-		.err = err,
-	};
-
-	return xen_ioctl(fd, IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
-}
-
 /* privcmd */
 
 static void move_mapping(struct outcome *o, int unused, domid_t domid)
@@ -122,7 +105,7 @@ static void move_mapping(struct outcome *o, int unused, domid_t domid)
 	to = xen_mmap(-1, 0, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
 		      &err);
 	/* Every frame is refused; the mapping has its pages all the same */
-	o->first = batch_v2(fd, va, domid, arr, errs, num);
+	o->first = mmapbatch_v2(fd, va, domid, arr, errs, num);
 	if (mremap(va, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, to) ==
 	    MAP_FAILED) {
 		o->second = -errno;
@@ -162,7 +145,7 @@ static void use_failed_frame(struct outcome *o, int unused, domid_t domid)
 	void *va;
 
 	va = xen_mmap(fd, 0, page_size(), PROT_READ, MAP_SHARED, &err);
-	o->first = batch_v2(fd, va, domid, arr, errs, num);
+	o->first = mmapbatch_v2(fd, va, domid, arr, errs, num);
 	if (!o->first && !errs[0])
 		o->first = -EPROTO;
 	/* The kernel is to read what is not there, as a pipe's writer */
@@ -201,7 +184,7 @@ static domid_t two_frames(int fd, xen_pfn_t *a, xen_pfn_t *b)
 			      &err);
 		if (!va)
 			return 0;
-		if (batch_v2(fd, va, dom, gfn, errs, 1024))
+		if (mmapbatch_v2(fd, va, dom, gfn, errs, 1024))
 			errs[0] = -1;
 		for (i = 0; !errs[0] && i < 1024; i++) {
 			if (errs[i])
@@ -242,12 +225,12 @@ TEST_F(ioctl, privcmd_hole_is_filled)
 	/* What is expected, each mapped alone */
 	va = xen_mmap(fd, 0, page_size(), PROT_READ, MAP_SHARED, &err);
 	ASSERT_NE(NULL, va);
-	ASSERT_EQ(0, batch_v2(fd, va, dom, &a, errs, 1));
+	ASSERT_EQ(0, mmapbatch_v2(fd, va, dom, &a, errs, 1));
 	is_a = *(uint64_t *)va;
 	munmap(va, page_size());
 	va = xen_mmap(fd, 0, page_size(), PROT_READ, MAP_SHARED, &err);
 	ASSERT_NE(NULL, va);
-	ASSERT_EQ(0, batch_v2(fd, va, dom, &b, errs, 1));
+	ASSERT_EQ(0, mmapbatch_v2(fd, va, dom, &b, errs, 1));
 	is_b = *(uint64_t *)va;
 	munmap(va, page_size());
 	ASSERT_NE(is_a, is_b);
@@ -257,11 +240,11 @@ TEST_F(ioctl, privcmd_hole_is_filled)
 	gfn[0] = a;
 	gfn[1] = ~0ULL >> 12;
 	gfn[2] = a;
-	ASSERT_EQ(0, batch_v2(fd, va, dom, gfn, errs, 3));
+	ASSERT_EQ(0, mmapbatch_v2(fd, va, dom, gfn, errs, 3));
 	ASSERT_EQ(0, errs[0]);
 	ASSERT_NE(0, errs[1]);
 	ASSERT_EQ(0, errs[2]);
-	ASSERT_EQ(0, batch_v2(fd, va + page_size(), dom, &b, errs, 1));
+	ASSERT_EQ(0, mmapbatch_v2(fd, va + page_size(), dom, &b, errs, 1));
 	ASSERT_EQ(0, errs[0]);
 	page[0] = (void *)va;
 	page[1] = (void *)(va + page_size());
@@ -287,12 +270,12 @@ TEST_F(ioctl, privcmd_hole_begins_with_a_page)
 
 	va = xen_mmap(fd, 0, 2 * page_size(), PROT_READ, MAP_SHARED, &err);
 	ASSERT_NE(NULL, va);
-	ASSERT_EQ(0, batch_v2(fd, va, NOBODY, arr, errs, 2 * num));
+	ASSERT_EQ(0, mmapbatch_v2(fd, va, NOBODY, arr, errs, 2 * num));
 	ASSERT_GT(0, errs[0]);
-	ASSERT_EQ(0, batch_v2(fd, va + page_size(), NOBODY, arr, errs, num))
+	ASSERT_EQ(0, mmapbatch_v2(fd, va + page_size(), NOBODY, arr, errs, num))
 		TH_LOG("no hole is left");
-	EXPECT_EQ(-EINVAL, batch_v2(fd, va + XEN_PAGE / 2, NOBODY, arr, errs,
-				    num))
+	EXPECT_EQ(-EINVAL, mmapbatch_v2(fd, va + XEN_PAGE / 2, NOBODY, arr, errs,
+					num))
 		TH_LOG("taken for the page's beginning");
 	munmap(va, 2 * page_size());
 	close(fd);
@@ -403,7 +386,7 @@ static struct ioreq *map_guest(struct outcome *o, int fd, unsigned int num)
 		return NULL;
 	req = xen_mmap(fd, 0, num * page_size(), PROT_READ | PROT_WRITE,
 		       MAP_SHARED, &err);
-	o->first = batch_v2(fd, req, dom, guest_gfns, errs, num) ?: errs[0];
+	o->first = mmapbatch_v2(fd, req, dom, guest_gfns, errs, num) ?: errs[0];
 	return req;
 }
 
@@ -494,7 +477,7 @@ static void ioreq_page_refused(struct outcome *o, int unused, domid_t domid)
 
 	va = xen_mmap(fd, 0, page_size(), PROT_READ | PROT_WRITE, MAP_SHARED,
 		      &err);
-	o->first = batch_v2(fd, va, domid, arr, errs, num) ?:
+	o->first = mmapbatch_v2(fd, va, domid, arr, errs, num) ?:
 		   port_pair(fd, domid, &port, &other);
 	if (!o->first && !errs[0])
 		o->first = -EPROTO;
@@ -655,7 +638,7 @@ static int model_start(struct model *m, domid_t domid, domid_t guest,
 		      MAP_SHARED | MAP_FIXED, m->fd, 0);
 	if (m->req == MAP_FAILED)
 		return -errno;
-	ret = batch_v2(m->fd, m->req, guest, &gfn, &err, 1) ?: err;
+	ret = mmapbatch_v2(m->fd, m->req, guest, &gfn, &err, 1) ?: err;
 	if (ret)
 		return ret;
 	ret = evtchn_unbound(m->evtchn, domid);

@@ -30,8 +30,6 @@
 #define BAD_OP		0xfff
 /* In no domain: above the 40 (48) bits of guest address that Xen offers */
 #define BAD_GFN		0x10000000000ULL
-/* Where Xen puts a guest's RAM on Arm: GUEST_RAM0_BASE, public/arch-arm.h */
-#define GUEST_RAM0_GFN	0x40000ULL
 /* Highest domain id to look for a guest at */
 #define LAST_DOMID	32
 
@@ -212,20 +210,6 @@ static int mmapbatch(int fd, void *va, domid_t dom, xen_pfn_t *arr, int num)
 	};
 
 	return xen_ioctl(fd, IOCTL_PRIVCMD_MMAPBATCH, &op);
-}
-
-static int mmapbatch_v2(int fd, void *va, domid_t dom, const xen_pfn_t *arr,
-			int *err, unsigned int num)
-{
-	struct privcmd_mmapbatch_v2 op = {
-		.num = num,
-		.dom = dom,
-		.addr = (uintptr_t)va,
-		.arr = arr,
-		.err = err,
-	};
-
-	return xen_ioctl(fd, IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
 }
 
 TEST_F(privcmd, mmapbatch_arguments)

@@ -221,6 +221,50 @@ out:
 	return ret;
 }
 
+/* Where Xen puts a guest's RAM on Arm: GUEST_RAM0_BASE, public/arch-arm.h */
+#define GUEST_RAM0_GFN	0x40000ULL
+/* Guests are looked for up to this one */
+#define LAST_DOMID	32
+
+static inline int mmapbatch_v2(int fd, void *va, domid_t dom,
+			       const xen_pfn_t *arr, int *err,
+			       unsigned int num)
+{
+	struct privcmd_mmapbatch_v2 op = {
+		.num = num,
+		.dom = dom,
+		.addr = (uintptr_t)va,
+		.arr = arr,
+		.err = err,
+	};
+
+	return xen_ioctl(fd, IOCTL_PRIVCMD_MMAPBATCH_V2, &op);
+}
+
+/* The first guest whose RAM privcmd maps, with pages like Xen's; 0: none */
+static inline domid_t find_guest(int privcmd)
+{
+	const xen_pfn_t gfn = GUEST_RAM0_GFN;
+	domid_t dom;
+	int err, fail;
+	void *va;
+
+	if (page_size() != XEN_PAGE)
+		return 0;
+	for (dom = 1; dom <= LAST_DOMID; dom++) {
+		va = xen_mmap(privcmd, 0, page_size(), PROT_READ, MAP_SHARED,
+			      &err);
+		if (!va)
+			break;
+		fail = -1;
+		err = mmapbatch_v2(privcmd, va, dom, &gfn, &fail, 1);
+		munmap(va, page_size());
+		if (!err && !fail)
+			return dom;
+	}
+	return 0;
+}
+
 /* Pages of this process granted to a domain */
 struct granted {
 	int fd;
@@ -429,6 +473,19 @@ static inline long free_pages(void)
 	return sum;
 }
 
+static inline int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (write(fd, text, strlen(text)) < 0)
+		ret = -errno;
+	close(fd);
+	return ret;
+}
+
 /* The number behind @key at the beginning of a line */
 static inline long file_number(const char *path, const char *key)
 {
@@ -502,18 +559,6 @@ static inline void shrink_slabs(void)
 
 #define KMEMLEAK	"/sys/kernel/debug/kmemleak"
 
-static inline int kmemleak_do(const char *what)
-{
-	int fd = open(KMEMLEAK, O_WRONLY), ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, what, strlen(what)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
-
 /* Twice: what has changed since the last scan is not reported yet */
 static inline int kmemleak_look(void)
 {
@@ -524,7 +569,7 @@ static inline int kmemleak_look(void)
 			return -errno;
 		/* It does not look at what is younger than 5 s */
 		usleep(6 * 1000 * 1000);
-		ret = kmemleak_do("scan");
+		ret = write_file(KMEMLEAK, "scan");
 	}
 	return ret;
 }
@@ -533,7 +578,7 @@ static inline int kmemleak_look(void)
 static inline void kmemleak_forget(void)
 {
 	if (!kmemleak_look())
-		kmemleak_do("clear");
+		write_file(KMEMLEAK, "clear");
 }
 
 /*
