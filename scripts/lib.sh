@@ -125,6 +125,23 @@ unlock_cache() {
 	unset XDO_LOCKED
 }
 
+# start_lane CMD...: a job with a session of its own, which ends when this script does;
+# "trap interrupted INT TERM" ends all of them.
+start_lane() {
+	setpriv --pdeathsig TERM setsid "$@" </dev/null &
+}
+
+# shellcheck disable=SC2317 # called by a trap
+interrupted() {
+	local lane
+	trap - INT TERM
+	for lane in $(jobs -p); do
+		kill -TERM -- "-$lane" 2>/dev/null || true
+	done
+	wait
+	die "interrupted; the next run goes on here"
+}
+
 host_codename() {
 	local VERSION_CODENAME=''
 	# shellcheck disable=SC1091
