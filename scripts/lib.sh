@@ -125,10 +125,21 @@ unlock_cache() {
 	unset XDO_LOCKED
 }
 
+# alone DIR: two runs that write into the same folder would take away what is the
+# other's. Held until this script ends.
+alone() {
+	exec {ALONE_FD}>"$1/.lock"
+	flock -n "$ALONE_FD" || die "another run is working in $1; wait for it, or end it"
+}
+
 # start_lane CMD...: a job with a session of its own, which ends when this script does;
 # "trap interrupted INT TERM" ends all of them.
 start_lane() {
-	setpriv --pdeathsig TERM setsid "$@" </dev/null &
+	(
+		# What a compiler or git leaves behind would go on holding it.
+		[ -z "${ALONE_FD:-}" ] || exec {ALONE_FD}>&-
+		exec setpriv --pdeathsig TERM setsid "$@" </dev/null
+	) &
 }
 
 # shellcheck disable=SC2317 # called by a trap
