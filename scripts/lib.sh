@@ -132,6 +132,13 @@ alone() {
 	flock -n "$ALONE_FD" || die "another run is working in $1; wait for it, or end it"
 }
 
+# free_lane N: wait until fewer than N jobs of this script run
+free_lane() {
+	while [ "$(jobs -rp | wc -l)" -ge "$1" ]; do
+		wait -n || true
+	done
+}
+
 # start_lane CMD...: a job with a session of its own, which ends when this script does;
 # "trap interrupted INT TERM" ends all of them.
 start_lane() {
