@@ -1244,6 +1244,41 @@ static void bus_address_after_balloon(struct kunit *test)
 	map_again(test, dev, page, "a page that was in the balloon");
 }
 
+/* Has the domain all of its memory but for the pages that are in use? */
+static bool balloon_is_done(void)
+{
+	unsigned int ms;
+
+	for (ms = 0; ms < 5000; ms += 20) {
+		if (balloon_stats.target_pages <=
+		    balloon_stats.current_pages +
+		    balloon_stats.target_unpopulated)
+			return true;
+		msleep(20);
+	}
+	return false;
+}
+
+/*
+ * The balloon driver gives up when all pages that it wants back are in use. As
+ * soon as they are not it has to go on.
+ */
+static void balloon_is_given_all_back(struct kunit *test)
+{
+	struct page *pages[2];
+
+	if (IS_ENABLED(CONFIG_XEN_BALLOON_MEMORY_HOTPLUG))
+		kunit_skip(test, "new memory is added for what is in use");
+
+	KUNIT_ASSERT_EQ(test, 0, xen_alloc_ballooned_pages(2, pages));
+	xen_free_ballooned_pages(1, &pages[0]);
+	KUNIT_EXPECT_TRUE_MSG(test, balloon_is_done(), "one of two pages");
+	/* For the driver to look whether there are more */
+	msleep(100);
+	xen_free_ballooned_pages(1, &pages[1]);
+	KUNIT_EXPECT_TRUE_MSG(test, balloon_is_done(), "the other one");
+}
+
 /*
  * Grants of a driver in a guest: frames are Xen's, and may be smaller than pages
  */
@@ -2126,6 +2161,7 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE(no_bus_address_without_memory),
 	KUNIT_CASE(bus_address_after_dma_buffer),
 	KUNIT_CASE(bus_address_after_balloon),
+	KUNIT_CASE(balloon_is_given_all_back),
 	KUNIT_CASE(end_while_mapped),
 	KUNIT_CASE_PARAM(p2m_ranges_do_not_overlap, p2m_gen_params),
 	KUNIT_CASE(p2m_range_loses_no_more_pages),

@@ -511,24 +511,27 @@ static inline long xen_minor(void)
 	return file_number("/sys/hypervisor/version/minor", "");
 }
 
+#define XEN_MEMORY	"/sys/devices/system/xen_memory/xen_memory0/"
+
 /* What Xen has given to this domain, in KB */
 static inline long given_memory(void)
 {
-	return file_number("/sys/devices/system/xen_memory/xen_memory0/info/current_kb",
-			   "");
+	return file_number(XEN_MEMORY "info/current_kb", "");
 }
 
 /*
  * The domain's memory, when the balloon driver is done: where Xen says of no
  * address space that it is free, pages for grants are ballooned out and come
- * back later.
+ * back later. As long as some are out the driver looks once a second whether
+ * others can come back; it is done if it has not done so for five.
  */
 static inline long settled_given_memory(void)
 {
+	long target = file_number(XEN_MEMORY "target_kb", "");
 	long now = given_memory(), before;
 	int same = 0, i;
 
-	for (i = 0; i < 100 && same < 5; i++) {
+	for (i = 0; i < 100 && now != target && same < 25; i++) {
 		before = now;
 		usleep(200 * 1000);
 		now = given_memory();
