@@ -1244,7 +1244,7 @@ static void bus_address_after_balloon(struct kunit *test)
 	map_again(test, dev, page, "a page that was in the balloon");
 }
 
-/* Has the domain all of its memory but for the pages that are in use? */
+/* Waits until the domain has all of its memory but for pages that are in use. */
 static bool balloon_is_done(void)
 {
 	unsigned int ms;

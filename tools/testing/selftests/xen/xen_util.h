@@ -522,8 +522,8 @@ static inline long given_memory(void)
 /*
  * The domain's memory, when the balloon driver is done: where Xen says of no
  * address space that it is free, pages for grants are ballooned out and come
- * back later. As long as some are out the driver looks once a second whether
- * others can come back; it is done if it has not done so for five.
+ * back later. Done is when the domain has what it aims at; or, as some pages
+ * may stay in use, when nothing has come back for 5 s.
  */
 static inline long settled_given_memory(void)
 {
