@@ -28,6 +28,7 @@
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
+#include <linux/interrupt.h>
 #include <linux/ioport.h>
 #include <linux/kprobes.h>
 #include <linux/mm.h>
@@ -47,8 +48,10 @@
 #include <linux/virtio_anchor.h>
 
 #include <xen/balloon.h>
+#include <xen/events.h>
 #include <xen/grant_table.h>
 #include <xen/gntdev.h>
+#include <xen/interface/event_channel.h>
 #include <xen/interface/grant_table.h>
 #include <xen/interface/memory.h>
 #include <xen/mem-reservation.h>
@@ -1540,6 +1543,73 @@ static void gnttab_private_is_cleared(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, left, 0UL);
 }
 
+/* More references than a u16 can count. There may be less in all. */
+static void references_are_counted(struct kunit *test)
+{
+	const unsigned int count = U16_MAX + 1;
+	grant_ref_t head;
+	unsigned int i;
+
+	/* One would leave the list of free ones, which never gets right again. */
+	if (__same_type(&gnttab_alloc_grant_references,
+			(int (*)(u16, grant_ref_t *))NULL)) {
+		KUNIT_FAIL(test, "%u references are taken for none", count);
+		return;
+	}
+	if (gnttab_alloc_grant_references(count, &head))
+		return;
+	for (i = 0; i < count; i++) {
+		int ref = gnttab_claim_grant_reference(&head);
+
+		if (ref < 0)
+			break;
+		gnttab_free_grant_reference(ref);
+	}
+	KUNIT_EXPECT_EQ(test, i, count);
+}
+
+/*
+ * Event channels that a process names: those of a driver are the driver's
+ */
+
+static irqreturn_t no_interrupt(int irq, void *unused)
+{
+	return IRQ_NONE;
+}
+
+static void channel_is_not_taken(struct kunit *test)
+{
+	struct evtchn_alloc_unbound alloc = {
+		.dom = DOMID_SELF,
+		.remote_dom = DOMID_SELF,
+	};
+	struct evtchn_status status = { .dom = DOMID_SELF };
+	int irq, other;
+
+	KUNIT_ASSERT_EQ(test, 0,
+			HYPERVISOR_event_channel_op(EVTCHNOP_alloc_unbound,
+						    &alloc));
+	irq = bind_evtchn_to_irqhandler(alloc.port, no_interrupt, 0,
+					"xen_dma_test", test);
+	KUNIT_ASSERT_GT(test, irq, 0);
+
+	/* As IOCTL_PRIVCMD_IOEVENTFD does with any port */
+	other = bind_evtchn_to_irqhandler_lateeoi(alloc.port, no_interrupt,
+						  IRQF_SHARED, "xen_dma_test",
+						  &other);
+	KUNIT_EXPECT_EQ(test, other, -EBUSY);
+
+	status.port = alloc.port;
+	KUNIT_EXPECT_EQ(test, 0,
+			HYPERVISOR_event_channel_op(EVTCHNOP_status, &status));
+	KUNIT_EXPECT_EQ_MSG(test, status.status, EVTCHNSTAT_unbound,
+			    "the driver's channel is closed");
+	KUNIT_EXPECT_EQ_MSG(test, irq_from_evtchn(alloc.port), irq,
+			    "its interrupt is freed");
+	if (irq_from_evtchn(alloc.port) == irq)
+		unbind_from_irqhandler(irq, test);
+}
+
 /*
  * Memory for devices that don't reach all of it
  */
@@ -2171,6 +2241,8 @@ static struct kunit_case xen_dma_grant_test_cases[] = {
 	KUNIT_CASE_PARAM(gnttab_dma_partly_taken, part_gen_params),
 	KUNIT_CASE_PARAM(gnttab_dma_partly_populated, part_gen_params),
 	KUNIT_CASE(gnttab_private_is_cleared),
+	KUNIT_CASE(references_are_counted),
+	KUNIT_CASE(channel_is_not_taken),
 	KUNIT_CASE_PARAM(gntdev_dma_limit, limit_gen_params),
 	KUNIT_CASE(gntdev_dma_limit_refused),
 	KUNIT_CASE(unpopulated_without_space),

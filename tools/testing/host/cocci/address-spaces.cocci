@@ -161,3 +161,18 @@ position p;
 p << whose_mapping.p;
 @@
 coccilib.report.print_report(p[0], "whose_mapping: takes another driver's vm_private_data")
+
+// What is granted of a page is its first frame, which may be less than the page.
+@behind_grant@
+expression A, N, O;
+position p;
+@@
+ O = A & (PAGE_SIZE - 1)
+ ... when != O >= XEN_PAGE_SIZE
+     when any
+ N->notify.pgoff = O@p
+
+@script:python depends on report@
+p << behind_grant.p;
+@@
+coccilib.report.print_report(p[0], "behind_grant: an offset in a page for one in the grant")

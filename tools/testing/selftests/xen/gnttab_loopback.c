@@ -16,6 +16,7 @@
 #include "xen_util.h"
 
 #include <limits.h>
+#include <linux/kernel-page-flags.h>
 #include <stdio.h>
 
 #include "kselftest_harness.h"
@@ -717,6 +718,62 @@ copy_to(domid_t domid, uint32_t ref, unsigned int off, void *from,
 		.flags = GNTCOPY_dest_gref,
 		.status = 0x7777,
 	};
+}
+
+/* Whether the kernel knows that a page is not what it was, or an error */
+static int page_is_dirty(const void *va)
+{
+	int map = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	int flags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t pfn, bits;
+	int ret = -ENOENT;
+
+	/* The page table's entry knows of our own writing, and is not asked. */
+	if (map >= 0 && flags >= 0 &&
+	    pread(map, &pfn, sizeof(pfn), (uintptr_t)va / page_size() *
+					  sizeof(pfn)) == sizeof(pfn)) {
+		pfn &= (1ULL << 55) - 1;
+		if (pfn && pread(flags, &bits, sizeof(bits),
+				 pfn * sizeof(bits)) == sizeof(bits))
+			ret = bits >> KPF_DIRTY & 1;
+	}
+	close(map);
+	close(flags);
+	return ret;
+}
+
+TEST_F(grants, copy_marks_what_it_writes)
+{
+	struct gntdev_grant_copy_segment segs[2];
+	unsigned int i, size = page_size();
+	uint8_t *buf, *to, *from;
+	struct granted g;
+	int err;
+
+	ASSERT_EQ(0, granted_alloc(&g, self->gntalloc, self->domid, 1, true));
+	for (i = 0; i < 2; i++) {
+		buf = xen_mmap(-1, 0, 2 * size, PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, &err);
+		ASSERT_NE(NULL, buf);
+		/* Pages of one folio would have one mark. */
+		madvise(buf, 2 * size, MADV_NOHUGEPAGE);
+		memset(buf, 0x11, 2 * size);
+		to = buf;
+		from = buf + size;
+		if (page_is_dirty(to) || page_is_dirty(from))
+			SKIP(return, "pages are dirty, or not to be looked at");
+		segs[i] = copy_from(self->domid, g.refs[0], 0, to, 16);
+		segs[!i] = copy_to(self->domid, g.refs[0], 32, from, 16);
+		EXPECT_EQ(0, grant_copy(self->gntdev, segs, 2));
+		EXPECT_EQ(GNTST_okay, segs[0].status);
+		EXPECT_EQ(GNTST_okay, segs[1].status);
+		EXPECT_EQ(1, page_is_dirty(to))
+			TH_LOG("%s: may be dropped", i ? "last" : "first");
+		EXPECT_EQ(0, page_is_dirty(from))
+			TH_LOG("%s: was only read", i ? "first" : "last");
+		munmap(buf, 2 * size);
+	}
+	EXPECT_EQ(0, granted_free(&g));
 }
 
 /*

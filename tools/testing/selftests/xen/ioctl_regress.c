@@ -1100,6 +1100,31 @@ TEST_F(ioctl, gntdev_notify_beyond_the_grant)
 		TH_LOG("the kernel is to write where no grant is");
 }
 
+TEST_F(ioctl, gntdev_read_only_stays_so)
+{
+	int gntalloc = xen_open(DEV_GNTALLOC), gntdev = xen_open(DEV_GNTDEV);
+	struct granted g;
+	struct mapped m;
+
+	ASSERT_EQ(0, granted_alloc(&g, gntalloc, self->domid, 1, true));
+	ASSERT_EQ(0, mapped_map(&m, gntdev, self->domid, g.refs, 1, PROT_READ));
+	/* Nothing is written: the kernel would die of it */
+	EXPECT_EQ(-1, mprotect(m.va, page_size(), PROT_READ | PROT_WRITE));
+	EXPECT_EQ(EACCES, errno);
+	EXPECT_EQ(0, mapped_free(&m));
+
+	ASSERT_EQ(0, mapped_map(&m, gntdev, self->domid, g.refs, 1,
+				PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, mprotect(m.va, page_size(), PROT_READ));
+	EXPECT_EQ(0, mprotect(m.va, page_size(), PROT_READ | PROT_WRITE));
+	memset(m.va, 0x5a, XEN_PAGE);
+	EXPECT_EQ(0x5a, g.va[XEN_PAGE - 1]);
+	EXPECT_EQ(0, mapped_free(&m));
+	EXPECT_EQ(0, granted_free(&g));
+	close(gntdev);
+	close(gntalloc);
+}
+
 /* A page that nobody can write to before we allow it: a userfaultfd for that */
 static int protect(void *page)
 {
@@ -1568,6 +1593,26 @@ TEST_F(ioctl, gntalloc_mapping_of_two_grants)
 	EXPECT_EQ(0, self->o->first);
 	EXPECT_EQ(0, self->o->second)
 		TH_LOG("the other file's page is freed");
+}
+
+TEST_F(ioctl, gntalloc_notify_beyond_the_grant)
+{
+	struct ioctl_gntalloc_unmap_notify op = {
+		.action = UNMAP_NOTIFY_CLEAR_BYTE,
+	};
+	int fd = xen_open(DEV_GNTALLOC);
+	struct granted g;
+
+	if (page_size() == XEN_PAGE)
+		SKIP(return, "a grant is all of its page");
+	ASSERT_EQ(0, granted_alloc(&g, fd, self->domid, 1, true));
+	op.index = g.index + XEN_PAGE - 1;
+	EXPECT_EQ(0, xen_ioctl(fd, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &op));
+	op.index = g.index + XEN_PAGE;
+	EXPECT_EQ(-EINVAL, xen_ioctl(fd, IOCTL_GNTALLOC_SET_UNMAP_NOTIFY, &op))
+		TH_LOG("another byte is to be cleared");
+	EXPECT_EQ(0, granted_free(&g));
+	close(fd);
 }
 
 static unsigned int set_limit(unsigned int limit)
