@@ -1117,8 +1117,11 @@ TEST_F(ioctl, gntdev_read_only_stays_so)
 				PROT_READ | PROT_WRITE));
 	EXPECT_EQ(0, mprotect(m.va, page_size(), PROT_READ));
 	EXPECT_EQ(0, mprotect(m.va, page_size(), PROT_READ | PROT_WRITE));
-	memset(m.va, 0x5a, XEN_PAGE);
-	EXPECT_EQ(0x5a, g.va[XEN_PAGE - 1]);
+	/* A PV domain's grants are unmapped by mprotect(): gntdev_invalidate() */
+	if (!xen_is_pv()) {
+		memset(m.va, 0x5a, XEN_PAGE);
+		EXPECT_EQ(0x5a, g.va[XEN_PAGE - 1]);
+	}
 	EXPECT_EQ(0, mapped_free(&m));
 	EXPECT_EQ(0, granted_free(&g));
 	close(gntdev);
