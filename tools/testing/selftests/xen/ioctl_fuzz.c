@@ -1187,6 +1187,44 @@ static long free_on_cpus(void)
 	return n * (page_size() / 1024);
 }
 
+static bool has_vmalloc_shadow(void)
+{
+	static int found = -1;
+	char line[512];
+	FILE *f;
+
+	if (found >= 0)
+		return found;
+	found = 0;
+	f = fopen("/proc/kallsyms", "r");
+	while (f && !found && fgets(line, sizeof(line), f))
+		found = !!strstr(line, " __kasan_release_vmalloc\n");
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/*
+ * In KB, KASAN's shadow of addresses that vfree() has given back (1/8 of them):
+ * it goes when the kernel takes these addresses out of the TLBs, which can wait
+ * until they are 96 MB on 4 CPUs.
+ */
+static long shadow_of_freed(void)
+{
+	FILE *f = has_vmalloc_shadow() ? fopen("/proc/vmallocinfo", "r") : NULL;
+	unsigned long size, n = 0;
+	char line[512];
+
+	if (!f)
+		return 0;
+	while (fgets(line, sizeof(line), f))
+		if (strstr(line, " unpurged vm_area") &&
+		    sscanf(line, "%*s %lu", &size) == 1)
+			n += size;
+	fclose(f);
+	return n / 8 / 1024;
+}
+
 /*
  * In KB, without what slabs keep for later. Shrinking a cache also gives back
  * what KASAN holds of it in quarantine: up to 1/32 of the memory.
@@ -1197,7 +1235,8 @@ static long free_memory(void)
 	if (write_file("/proc/sys/vm/drop_caches", "3"))
 		ksft_print_msg("caches cannot be dropped\n");
 	shrink_slabs();
-	return file_number("/proc/meminfo", "MemFree:") + free_on_cpus();
+	return file_number("/proc/meminfo", "MemFree:") + free_on_cpus() +
+	       shadow_of_freed();
 }
 
 /* What each cache of the slab allocator holds, for who looks into a leak */
@@ -1260,8 +1299,9 @@ static void print_memory(const char *when)
 	for (i = 0; i < ARRAY_SIZE(keys); i++)
 		n += snprintf(text + n, sizeof(text) - n, " %s %ld", keys[i],
 			      file_number("/proc/meminfo", keys[i]));
-	ksft_print_msg("KB %s:%s CPUs' lists: %ld; traces, which KASAN keeps: %ld pools of 16 KB\n",
-		       when, text, free_on_cpus(),
+	ksft_print_msg("KB %s:%s CPUs' lists: %ld KASAN's shadow of what is free: %ld\n",
+		       when, text, free_on_cpus(), shadow_of_freed());
+	ksft_print_msg("traces, which KASAN keeps: %ld pools of 16 KB\n",
 		       file_number("/sys/kernel/debug/stackdepot/stats", "pools: "));
 }
 
