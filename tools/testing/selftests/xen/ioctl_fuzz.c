@@ -1169,52 +1169,20 @@ static int one_round(uint64_t seed, unsigned long quota)
  */
 
 /*
- * In KB, what the CPUs keep of free pages for themselves, which MemFree is
- * without: as many as the kernel finds useful, up to 1/8 of the memory.
- */
-static long free_on_cpus(void)
-{
-	FILE *f = fopen("/proc/zoneinfo", "r");
-	unsigned long count, n = 0;
-	char line[256];
-
-	if (!f)
-		return 0;
-	while (fgets(line, sizeof(line), f))
-		if (sscanf(line, " count: %lu", &count) == 1)
-			n += count;
-	fclose(f);
-	return n * (page_size() / 1024);
-}
-
-static bool has_vmalloc_shadow(void)
-{
-	static int found = -1;
-	char line[512];
-	FILE *f;
-
-	if (found >= 0)
-		return found;
-	found = 0;
-	f = fopen("/proc/kallsyms", "r");
-	while (f && !found && fgets(line, sizeof(line), f))
-		found = !!strstr(line, " __kasan_release_vmalloc\n");
-	if (f)
-		fclose(f);
-	return found;
-}
-
-/*
  * In KB, KASAN's shadow of addresses that vfree() has given back (1/8 of them):
  * it goes when the kernel takes these addresses out of the TLBs, which can wait
  * until they are 96 MB on 4 CPUs.
  */
 static long shadow_of_freed(void)
 {
-	FILE *f = has_vmalloc_shadow() ? fopen("/proc/vmallocinfo", "r") : NULL;
+	static int has_shadow = -1;
 	unsigned long size, n = 0;
 	char line[512];
+	FILE *f;
 
+	if (has_shadow < 0)
+		has_shadow = kernel_symbol("__kasan_release_vmalloc") != 0;
+	f = has_shadow ? fopen("/proc/vmallocinfo", "r") : NULL;
 	if (!f)
 		return 0;
 	while (fgets(line, sizeof(line), f))
@@ -1235,8 +1203,7 @@ static long free_memory(void)
 	if (write_file("/proc/sys/vm/drop_caches", "3"))
 		ksft_print_msg("caches cannot be dropped\n");
 	shrink_slabs();
-	return file_number("/proc/meminfo", "MemFree:") + free_on_cpus() +
-	       shadow_of_freed();
+	return free_pages() * (page_size() / 1024) + shadow_of_freed();
 }
 
 /* What each cache of the slab allocator holds, for who looks into a leak */
@@ -1299,8 +1266,9 @@ static void print_memory(const char *when)
 	for (i = 0; i < ARRAY_SIZE(keys); i++)
 		n += snprintf(text + n, sizeof(text) - n, " %s %ld", keys[i],
 			      file_number("/proc/meminfo", keys[i]));
-	ksft_print_msg("KB %s:%s CPUs' lists: %ld KASAN's shadow of what is free: %ld\n",
-		       when, text, free_on_cpus(), shadow_of_freed());
+	ksft_print_msg("KB %s:%s; with CPUs' lists: %ld; KASAN's shadow of what is free: %ld\n",
+		       when, text, free_pages() * (page_size() / 1024),
+		       shadow_of_freed());
 	ksft_print_msg("traces, which KASAN keeps: %ld pools of 16 KB\n",
 		       file_number("/sys/kernel/debug/stackdepot/stats", "pools: "));
 }

@@ -261,24 +261,6 @@ static int new_netdev_area(const struct areas *before, const struct areas *now)
 	return -1;
 }
 
-static uint64_t kernel_symbol(const char *name)
-{
-	unsigned long long addr;
-	char line[512], symbol[256];
-	uint64_t found = 0;
-	FILE *file;
-
-	file = fopen("/proc/kallsyms", "re");
-	if (!file)
-		return 0;
-	while (!found && fgets(line, sizeof(line), file))
-		if (sscanf(line, "%llx %*c %255s", &addr, symbol) == 2 &&
-		    !strcmp(symbol, name))
-			found = addr;
-	fclose(file);
-	return found;
-}
-
 /* The start of a region in /proc/iomem, or whether @addr is inside one */
 static bool iomem_region(const char *name, uint64_t addr, uint64_t *start)
 {

@@ -473,6 +473,25 @@ static inline long free_pages(void)
 	return sum;
 }
 
+/* The address of one of the kernel's symbols; 0 if it has none, or hides it */
+static inline uint64_t kernel_symbol(const char *name)
+{
+	unsigned long long addr;
+	char line[512], symbol[256];
+	uint64_t found = 0;
+	FILE *file;
+
+	file = fopen("/proc/kallsyms", "re");
+	if (!file)
+		return 0;
+	while (!found && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%llx %*c %255s", &addr, symbol) == 2 &&
+		    !strcmp(symbol, name))
+			found = addr;
+	fclose(file);
+	return found;
+}
+
 static inline int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY | O_CLOEXEC);
